@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from napari_gifnet.models import Model
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -19,3 +21,19 @@ def shared() -> Path:
 def authors_checkpoint(shared: Path) -> Path:
     """The published checkpoint."""
     return shared / "golden" / "Final.model"
+
+
+@pytest.fixture(scope="session")
+def random_model() -> Model:
+    """A model with random weights, for what does not depend on them."""
+    import torch
+
+    from napari_gifnet.network import GIFNet
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = GIFNet().eval().requires_grad_(False)
+        for layer in network.fusion.modules():
+            if isinstance(layer, torch.nn.Conv2d):
+                layer.weight *= 2.5  # torch's initial weights give an almost flat plane
+    return Model(network, "random", "0" * 64)

@@ -76,6 +76,7 @@ class InteractionExtractor(nn.Module):
         active: Stream,
         *,
         complete: bool = False,
+        teach_auxiliary: bool = False,
     ) -> Tensor:
         """Return the interacted features G of the active stream, (N, 98, H, W).
 
@@ -88,17 +89,17 @@ class InteractionExtractor(nn.Module):
         complete : bool
             Also compute what reaches no output, the auxiliary stream of the last block, as the
             published program does. The result is the same.
-
-        Notes
-        -----
-        The auxiliary stream guides and is not taught: it runs without gradient.
+        teach_auxiliary : bool
+            Let gradients through the auxiliary stream. In the published training it guides and is
+            not taught: it runs without gradient.
         """
         auxiliary = other(active)
         height, width = active_features.shape[-2:]
         padding = (0, -width % 4, 0, -height % 4)
 
         x = self.embed[active](functional.pad(active_features, padding, mode="reflect"))
-        with torch.no_grad():
+        taught = teach_auxiliary and torch.is_grad_enabled()
+        with torch.set_grad_enabled(taught):
             guide = self.embed[auxiliary](
                 functional.pad(auxiliary_features, padding, mode="reflect")
             )
@@ -106,7 +107,7 @@ class InteractionExtractor(nn.Module):
         for block in self.blocks:
             x, queries = block.run(active, x)
             if block.exchange or complete:
-                with torch.no_grad():
+                with torch.set_grad_enabled(taught):
                     guide, _ = block.run(auxiliary, guide, queries if block.exchange else None)
             if block.exchange:
                 x = x + self.gate[active][0] * guide

@@ -1,0 +1,365 @@
+"""The live part of GIFNet with everything folded that folds.
+
+What reaches the output of the published inference (both streams given the same features, DP active)
+is computed, and nothing else: no reconstruction decoder, no MM stream in block 1, no MM queries in
+block 0. Linear maps that follow each other are one: the normalisations go into the projections
+behind them, rescale and rebias into the projection before them, the extractor's last convolution
+into the fusion decoder's first, the decoder's expansion into the convolution behind it. The result
+is that of `network.GIFNet` up to rounding.
+
+Maps are (N, H, W, C) here: a pointwise convolution is then one matrix product, and a 3×3
+convolution runs channels-last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..network import GIFNet
+from ..network.attention import DIM, HEADS, WINDOW, StreamBlock, cut_windows, join_windows
+
+Padding = tuple[int, int, int, int]  # left, right, top, bottom, as torch.nn.functional.pad has it
+
+HEAD_DIM = DIM // HEADS
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and biased variance of a map, (N,) each, with the number of values behind them."""
+
+    mean: Tensor
+    variance: Tensor
+    count: int
+
+    @classmethod
+    def of(cls, x: Tensor) -> Moments:
+        """Moments of each map of a batch (N, H, W, C)."""
+        flat = x.reshape(len(x), -1).float()
+        variance, mean = torch.var_mean(flat, dim=1, correction=0)
+        return cls(_exact(mean), _exact(variance), flat.shape[1])
+
+    def __add__(self, other: Moments) -> Moments:
+        """Moments of two parts together (Chan et al. 1979), without the cancellation of plain sums."""
+        count = self.count + other.count
+        share = other.count / count
+        gap = other.mean - self.mean
+        variance = (
+            self.variance * (1 - share) + other.variance * share + gap**2 * (share * (1 - share))
+        )
+        return Moments(self.mean + gap * share, variance, count)
+
+
+def _exact(x: Tensor) -> Tensor:
+    return x if x.device.type == "mps" else x.double()
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A pointwise map x → x · weight + bias; weight (N, C, K) and bias (N, 1, K), N = 1 if shared."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __call__(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """Map (N, H, W, C) → (N, H, W, K), plus `residual`."""
+        n, h, w, c = x.shape
+        if len(self.weight) == 1:
+            flat = torch.addmm(self.bias[0], x.reshape(-1, c), self.weight[0])
+        else:
+            flat = torch.baddbmm(self.bias, x.reshape(n, -1, c), self.weight)
+        y = flat.view(n, h, w, -1)
+        return y if residual is None else y.add_(residual)
+
+    def to(self, like: Tensor) -> Linear:
+        """On the device and in the precision of `like`."""
+        return Linear(self.weight.to(like), self.bias.to(like))
+
+
+def pad(x: Tensor, padding: Padding) -> Tensor:
+    """Reflect-pad the rows and columns of an (N, H, W, C) map."""
+    if not any(padding):
+        return x
+    return functional.pad(x.permute(0, 3, 1, 2), padding, mode="reflect").permute(0, 2, 3, 1)
+
+
+def convolve(
+    x: Tensor, weight: Tensor, bias: Tensor | None, padding: Padding, groups: int = 1
+) -> Tensor:
+    """Convolve an (N, H, W, C) map; only the border of the whole map is padded."""
+    y = functional.conv2d(pad(x, padding).permute(0, 3, 1, 2), weight, bias, groups=groups)
+    return y.permute(0, 2, 3, 1)
+
+
+class _Weights:
+    """A module's tensors in float64, to fold with."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self.tensors = {k: v.detach().double() for k, v in module.state_dict().items()}
+
+    def __getitem__(self, key: str) -> Tensor:
+        return self.tensors[key]
+
+    def matrix(self, key: str) -> Tensor:
+        """A 1×1 convolution's weight as (C, K)."""
+        return self[key].flatten(1).T
+
+
+class FoldedBlock:
+    """One stream of one block, waiting for its statistics.
+
+    Parameters
+    ----------
+    part : StreamBlock
+    position_bias : Tensor
+        (heads, window², window²), computed once.
+    queries : bool
+        Whether this stream's own queries are used.
+    """
+
+    def __init__(self, part: StreamBlock, position_bias: Tensor, queries: bool = True) -> None:
+        w = _Weights(part)
+        qk, qk_bias = w.matrix("qk.weight"), w["qk.bias"]
+        scale = torch.ones(2 * DIM, dtype=torch.float64)
+        scale[:DIM] = HEAD_DIM**-0.5
+        weight = torch.cat((qk * scale, w.matrix("v.weight")), 1)
+        bias = torch.cat((qk_bias * scale, w["v.bias"]))
+        if not queries:
+            weight, bias = weight[:, DIM:], bias[DIM:]
+        gain, offset = w["norm.weight"].flatten(), w["norm.bias"].flatten()
+        # behind normalisation: ((x − mean) / std · gain + offset) · weight + bias
+        self.scaled = gain[:, None] * weight
+        self.from_mean = gain @ weight
+        self.constant = offset @ weight + bias
+        self.rescale = w["norm.rescale.weight"].flatten(), w["norm.rescale.bias"]
+        self.rebias = w["norm.rebias.weight"].flatten(), w["norm.rebias.bias"]
+        self.project = w.matrix("project.weight"), w["project.bias"]
+        self.depthwise = w["depthwise.weight"], w["depthwise.bias"]
+        self.expand = Linear(w.matrix("mlp.0.weight")[None], w["mlp.0.bias"][None, None])
+        self.contract = Linear(w.matrix("mlp.2.weight")[None], w["mlp.2.bias"][None, None])
+        self.position_bias = position_bias
+        self.eps = part.norm.eps
+        self._folds = (
+            "scaled", "from_mean", "constant", "rescale", "rebias", "project"
+        )
+
+    def place(self, like: Tensor) -> None:
+        """Move to the device and precision of `like`; what is folded later stays exact."""
+        exact = _exact(torch.empty(0, device=like.device))
+        for name in self._folds:
+            value = getattr(self, name)
+            moved = (
+                tuple(v.to(exact) for v in value) if isinstance(value, tuple) else value.to(exact)
+            )
+            setattr(self, name, moved)
+        self.depthwise = (
+            self.depthwise[0].to(like).contiguous(memory_format=torch.channels_last),
+            self.depthwise[1].to(like),
+        )
+        self.expand, self.contract = self.expand.to(like), self.contract.to(like)
+        self.position_bias = self.position_bias.to(like)
+
+    def ready(self, moments: Moments) -> ReadyBlock:
+        """Fold an image's statistics into the projections."""
+        like = self.position_bias
+        std = torch.sqrt(moments.variance + self.eps)[:, None, None]  # (N, 1, 1)
+        mean = moments.mean[:, None, None]
+        before = Linear(self.scaled / std, self.constant - mean / std * self.from_mean)
+        rescale = self.rescale[0] * std + self.rescale[1]
+        rebias = self.rebias[0] * mean + self.rebias[1]
+        after = Linear(self.project[0] * rescale, self.project[1] * rescale + rebias)
+        return ReadyBlock(self, before.to(like), after.to(like))
+
+
+@dataclass(frozen=True)
+class ReadyBlock:
+    """A stream of a block with an image's statistics folded in."""
+
+    block: FoldedBlock
+    before: Linear  # x → (Q,) K, V
+    after: Linear  # attention + convolution → what is added to the stream
+
+    def mix(
+        self,
+        x: Tensor,
+        core: tuple[slice, slice],
+        border: Padding,
+        windows: Padding,
+        queries: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Attention, convolution branch and first residual.
+
+        Parameters
+        ----------
+        x : Tensor
+            The stream on the core and the two pixels around it that there are, (N, H, W, C).
+        core : pair of slice
+            The core within `x`.
+        border : Padding
+            What the depthwise convolution lacks around the core: up to 2 where the map ends.
+        windows : Padding
+            What whole windows lack around the core, where the map ends.
+        queries : Tensor, optional
+            Windowed queries of the active stream, instead of its own.
+
+        Returns
+        -------
+        tuple of Tensor
+            The stream on the core, and the windowed queries that were used.
+        """
+        rows, columns = core
+        maps = self.before(x).split(DIM, dim=3)
+        v = maps[-1]
+        *qk, v_core = (m[:, rows, columns] for m in maps)
+        k = _windows(qk[-1], windows)
+        q = _windows(qk[0], windows) if queries is None else queries
+        attended = attend(q, k, _windows(v_core, windows), self.block.position_bias)
+        height, width = v_core.shape[1:3]
+        left, right, top, bottom = windows
+        whole = join_windows(attended, height + top + bottom, width + left + right)
+        whole = whole.permute(0, 2, 3, 1)[:, top : top + height, left : left + width]
+        weight, bias = self.block.depthwise
+        mixed = convolve(v, weight, bias, border, groups=DIM) + whole
+        return self.after(mixed, x[:, rows, columns]), q
+
+
+def _windows(x: Tensor, padding: Padding) -> Tensor:
+    return cut_windows(pad(x, padding).permute(0, 3, 1, 2), HEADS)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    """Softmax attention of windows; the queries are scaled already. All (windows, heads, 64, 49)."""
+    if q.device.type == "cuda":
+        return functional.scaled_dot_product_attention(
+            q, k, v, attn_mask=bias.expand(len(q), -1, -1, -1), scale=1.0
+        )
+    scores = torch.matmul(q, k.transpose(-2, -1)).add_(bias)
+    return torch.matmul(scores.softmax(-1), v)
+
+
+class FoldedGIFNet:
+    """The folded network, as stages that run on any region of an image.
+
+    Each stage is given a map on the region it needs and the padding that the map lacks there
+    because the image ends; see `tiles` for which region that is.
+
+    Parameters
+    ----------
+    network : GIFNet
+    device : torch.device
+    dtype : torch.dtype
+        Of maps and weights; statistics are gathered in float32 and folded in float64.
+    """
+
+    def __init__(self, network: GIFNet, device: torch.device, dtype: torch.dtype) -> None:
+        like = torch.empty(0, device=device, dtype=dtype)
+        self.device, self.dtype = device, dtype
+        w = _Weights(network)
+
+        def conv(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+            return weight.to(like).contiguous(memory_format=torch.channels_last), bias.to(like)
+
+        self.encoder = [
+            conv(w[f"encoder.convs.{i}.weight"], w[f"encoder.convs.{i}.bias"]) for i in range(3)
+        ]
+        self.embedding = conv(
+            *(torch.cat([w[f"interaction.embed.{s}.{p}"] for s in ("mm", "dp")]) for p in ("weight", "bias"))
+        )
+        first, second = network.interaction.blocks
+        with torch.no_grad():
+            bias0, bias1 = (block.double().position_bias() for block in _copies(first, second))
+        self.block0_mm = FoldedBlock(first.streams["mm"], bias0, queries=False)
+        self.block0_dp = FoldedBlock(first.streams["dp"], bias0)
+        self.block1 = FoldedBlock(second.streams["dp"], bias1)
+        for block in (self.block0_mm, self.block0_dp, self.block1):
+            block.place(like)
+        self.gate = w["interaction.gate.dp"][0].to(like)
+
+        merge = w["fusion.merge.weight"][:, :, 0, 0]
+        of_features, of_interaction = merge[:, :DIM], merge[:, DIM:]
+        self.merge_features = Linear(
+            of_features.T[None], torch.zeros(1, 1, DIM, dtype=torch.float64)
+        ).to(like)
+        self.merge_interaction = conv(
+            torch.einsum("om,mcij->ocij", of_interaction, w["interaction.unembed.weight"]),
+            of_interaction @ w["interaction.unembed.bias"],
+        )
+        decoder = [
+            (w[f"fusion.decoder.convs.{i}.weight"], w[f"fusion.decoder.convs.{i}.bias"])
+            for i in range(4)
+        ]
+        expand = w["fusion.expand.weight"][:, :, 0, 0]
+        decoder[0] = (torch.einsum("omij,mc->ocij", decoder[0][0], expand), decoder[0][1])
+        self.decoder = [conv(*layer) for layer in decoder]
+
+    def encode(self, planes: Tensor, paddings: Sequence[Padding]) -> Tensor:
+        """(N, H, W, 2) planes → features, one pixel less on each side a stage where not padded."""
+        x = planes
+        for (weight, bias), padding in zip(self.encoder, paddings, strict=True):
+            y = convolve(x, weight, bias, padding).relu_()
+            x = torch.cat((_cropped_like(x, y, padding), y), dim=3)
+        return x
+
+    def embed(self, features: Tensor, padding: Padding) -> Tensor:
+        """Features → both streams, (N, H, W, 2 · 98), MM first."""
+        return convolve(features, *self.embedding, padding)
+
+    def first_block(
+        self,
+        streams: Tensor,
+        ready: tuple[ReadyBlock, ReadyBlock],
+        core: tuple[slice, slice],
+        border: Padding,
+        windows: Padding,
+    ) -> Tensor:
+        """Both streams → the active stream after block 0 and the gate, on the core."""
+        mm, dp = (s.contiguous() for s in streams.split(DIM, dim=3))
+        of_mm, of_dp = ready
+        x, queries = of_dp.mix(dp, core, border, windows)
+        guide, _ = of_mm.mix(mm, core, border, windows, queries)
+        x = _mlp(of_dp.block, x)
+        return x.add_(_mlp(of_mm.block, guide).mul_(self.gate))
+
+    def second_block(
+        self,
+        x: Tensor,
+        ready: ReadyBlock,
+        core: tuple[slice, slice],
+        border: Padding,
+        windows: Padding,
+    ) -> Tensor:
+        """The active stream through block 1, on the core."""
+        x, _ = ready.mix(x, core, border, windows)
+        return _mlp(ready.block, x)
+
+    def decode(
+        self, features: Tensor, interacted: Tensor, padding: Padding, paddings: Sequence[Padding]
+    ) -> Tensor:
+        """Features and the interaction's last map → the fused plane, (N, H, W) float32 in [0, 1].
+
+        `padding` is of the map `interacted`, `paddings` of the four convolutions behind it.
+        """
+        x = self.merge_features(features, convolve(interacted, *self.merge_interaction, padding))
+        for (weight, bias), edge in zip(self.decoder, paddings, strict=True):
+            x = convolve(x.relu_(), weight, bias, edge)
+        return x[..., 0].float().tanh_().mul_(0.5).add_(0.5)
+
+
+def _copies(*modules: torch.nn.Module) -> list[torch.nn.Module]:
+    from copy import deepcopy
+
+    return [deepcopy(module) for module in modules]
+
+
+def _cropped_like(x: Tensor, y: Tensor, padding: Padding) -> Tensor:
+    """`x` on the region of `y`, which a 3×3 convolution with `padding` made of it."""
+    left, _, top, _ = padding
+    return x[:, 1 - top : 1 - top + y.shape[1], 1 - left : 1 - left + y.shape[2]]
+
+
+def _mlp(block: FoldedBlock, x: Tensor) -> Tensor:
+    return block.contract(block.expand(x).relu_(), x)

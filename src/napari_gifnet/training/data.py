@@ -1,0 +1,312 @@
+"""Training samples: patches of registered pairs, and pairs made from photographs with a known truth.
+
+A sample is made from its own random generator, seeded by the run, the step and its place in the
+batch. So a resumed run sees what an uninterrupted one sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from ..errors import ImageError
+
+Plane = np.ndarray
+Generator = np.random.Generator
+
+PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"}
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+class Sample(NamedTuple):
+    """Two inputs, what of them is worth keeping, and the truth where there is one.
+
+    `a`, `b` are what the network sees; `clean_a`, `clean_b` are the same without made noise or
+    blur; all are float32 planes (S, S) in [0, 1]. `truth` is None where nobody knows it. `faithful`
+    says whether likeness to the inputs is a virtue: not where they are clipped or blurred.
+    """
+
+    a: Plane
+    b: Plane
+    clean_a: Plane
+    clean_b: Plane
+    truth: Plane | None
+    faithful: bool
+
+
+class Batch(NamedTuple):
+    """Samples as tensors (N, 1, S, S); `supervised` and `faithful` are (N,) of bool."""
+
+    a: Tensor
+    b: Tensor
+    clean_a: Tensor
+    clean_b: Tensor
+    truth: Tensor
+    supervised: Tensor
+    faithful: Tensor
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """The pictures that patches are cut from, as uint8: pairs of planes, and photographs (Y, X, 3)."""
+
+    pairs: Sequence[tuple[Plane, Plane]]
+    photographs: Sequence[Plane]
+
+
+def read_picture(path: Path, longest: int | None = None) -> Plane:
+    """Read a picture as uint8 (Y, X) or (Y, X, 3), reduced so that no side exceeds `longest`."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        image.draft("RGB", (longest, longest) if longest else None)
+        image = image.convert("L" if image.mode in {"L", "I;16", "1"} else "RGB")
+        if longest and max(image.size) > longest:
+            image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+        return np.asarray(image)
+
+
+def luma(picture: Plane) -> Plane:
+    """(Y, X) or (Y, X, 3) uint8 → float32 (Y, X) in [0, 1]."""
+    plane = picture.astype(np.float32)
+    return (plane @ LUMA if plane.ndim == 3 else plane) / 255
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Return the pictures in a folder and below, in a fixed order."""
+    if not folder.is_dir():
+        raise ImageError(f"There is no folder {folder}; expected one that holds pictures.")
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
+
+
+def load_scenes(
+    pairs: Path | None = None,
+    photographs: Sequence[Path] = (),
+    *,
+    hold_out: int = 10,
+    held_out: bool = False,
+) -> Scenes:
+    """Read a training set into memory.
+
+    Parameters
+    ----------
+    pairs : Path, optional
+        A folder with subfolders ``a`` and ``b``: registered pairs under the same stem. Where there
+        is ``b_highres``, its pictures serve as photographs too.
+    photographs : sequence of Path
+        Folders of photographs.
+    hold_out : int
+        One scene in so many is kept aside for validation.
+    held_out : bool
+        Return those kept aside, rather than the others.
+    """
+
+    def kept(paths: list[Path]) -> list[Path]:
+        return [p for i, p in enumerate(paths) if (i % hold_out == hold_out - 1) == held_out]
+
+    planes, pictures = [], []
+    if pairs is not None:
+        partners = {p.stem: p for p in pictures_in(pairs / "b")}
+        for path in kept([p for p in pictures_in(pairs / "a") if p.stem in partners]):
+            a, b = (np.round(luma(read_picture(p)) * 255) for p in (path, partners[path.stem]))
+            if a.shape != b.shape:
+                raise ImageError(
+                    f"The pair {path.stem!r} has sizes {a.shape} and {b.shape}; "
+                    "expected the same size: register the two first."
+                )
+            planes.append((a.astype(np.uint8), b.astype(np.uint8)))
+        if (pairs / "b_highres").is_dir():
+            pictures += [read_picture(p, 800) for p in kept(pictures_in(pairs / "b_highres"))]
+    for folder in photographs:
+        pictures += [read_picture(p, 1000) for p in kept(pictures_in(folder))]
+    pictures = [p if p.ndim == 3 else np.stack([p] * 3, -1) for p in pictures]
+    if not planes and not pictures:
+        raise ImageError("There is nothing to train on: expected pairs or photographs, found none.")
+    return Scenes(planes, pictures)
+
+
+def crop(rng: Generator, pictures: Sequence[Plane], side: int) -> list[Plane]:
+    """Cut the same patch from aligned pictures, turned at random; of two places, the livelier."""
+    height, width = pictures[0].shape[:2]
+    if min(height, width) < side:
+        raise ImageError(f"A picture of {height}×{width} is smaller than the patch side {side}.")
+    places = [(rng.integers(height - side + 1), rng.integers(width - side + 1)) for _ in range(2)]
+    patches = [[p[y : y + side, x : x + side] for p in pictures] for y, x in places]
+    cut = max(patches, key=lambda patch: sum(float(p.std()) for p in patch))
+    turns, flip = rng.integers(4), rng.random() < 0.5
+    turned = [np.rot90(p, turns) for p in cut]
+    return [p[:, ::-1] if flip else p for p in turned]
+
+
+def smooth_noise(rng: Generator, side: int, scale: float) -> Plane:
+    """Band-limited noise of zero mean and unit deviation."""
+    noise = ndimage.gaussian_filter(rng.standard_normal((side, side)).astype(np.float32), scale)
+    return (noise - noise.mean()) / (noise.std() + 1e-6)
+
+
+def random_mask(rng: Generator, side: int) -> Plane:
+    """A float mask (S, S) in [0, 1] of some irregular region with an edge of random softness."""
+    field = smooth_noise(rng, side, rng.uniform(0.08, 0.3) * side)
+    if rng.random() < 0.3:  # a straight edge, as between two depths
+        angle = rng.uniform(0, 2 * np.pi)
+        y, x = np.mgrid[:side, :side] / side - 0.5
+        field = (np.cos(angle) * x + np.sin(angle) * y + rng.uniform(-0.2, 0.2)).astype(np.float32)
+    mask = (field > 0).astype(np.float32)
+    return ndimage.gaussian_filter(mask, rng.choice([0.3, 0.8, 2.0]))
+
+
+def tone(rng: Generator, x: Plane) -> Plane:
+    """A random monotone curve: gamma, gain and offset, within [0, 1]."""
+    low, high = np.sort(rng.uniform(0, 1, 2) * (0.15, 0.15)), 1 - rng.uniform(0, 0.25)
+    return low[0] + (high - low[0]) * x ** np.float32(np.exp(rng.uniform(-0.5, 0.5)))
+
+
+def head(rng: Generator, side: int) -> Plane:
+    """A mask of an object on a black background: an ellipse that may leave the patch."""
+    y, x = np.mgrid[:side, :side] / side - rng.uniform(0.2, 0.8, (2, 1, 1))
+    angle = rng.uniform(0, np.pi)
+    u, v = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
+    inside = (u / rng.uniform(0.3, 0.8)) ** 2 + (v / rng.uniform(0.3, 0.8)) ** 2 < 1
+    return ndimage.gaussian_filter(inside.astype(np.float32), 0.7)
+
+
+def degrade(rng: Generator, x: Plane) -> Plane:
+    """Sometimes a little noise or blur, as one sensor of two may have."""
+    kind = rng.random()
+    if kind < 0.12:
+        return x + rng.normal(0, rng.uniform(0.005, 0.03), x.shape).astype(np.float32)
+    return ndimage.gaussian_filter(x, rng.uniform(0.4, 1.0)) if kind < 0.2 else x
+
+
+def defocus(rng: Generator, x: Plane, radius: float) -> Plane:
+    """Blur as a lens does (nearly a disc) or as a Gaussian."""
+    if rng.random() < 0.5:
+        return ndimage.gaussian_filter(x, radius)
+    size = 2 * max(1, round(radius)) + 1
+    return ndimage.uniform_filter(ndimage.uniform_filter(x, size), max(1, size - 2))
+
+
+def pair_sample(rng: Generator, scenes: Scenes, side: int) -> Sample:
+    """A patch of a registered pair, its modalities made unfamiliar by tones, inversion, background."""
+    a, b = (luma(p) for p in crop(rng, scenes.pairs[rng.integers(len(scenes.pairs))], side))
+    return _disguise(rng, a, b)
+
+
+def made_sample(rng: Generator, scenes: Scenes, side: int) -> Sample:
+    """Two made modalities: channels of one photograph, each blind in a region, or blobs of uptake."""
+    (patch,) = crop(rng, [scenes.photographs[rng.integers(len(scenes.photographs))]], side)
+    first, second = rng.permutation(3)[:2]
+    a, b = (patch[..., c].astype(np.float32) / 255 for c in (first, second))
+    if rng.random() < 0.35:
+        uptake = ndimage.gaussian_filter(a, rng.uniform(1.5, 4)) * (
+            0.5 + 0.5 * np.tanh(smooth_noise(rng, side, side * 0.07))
+        )
+        a = uptake / (uptake.max() + 1e-3) * rng.uniform(0.5, 1)
+    else:
+        blind_a = random_mask(rng, side) * rng.uniform(0.5, 1)
+        blind_b = random_mask(rng, side) * rng.uniform(0.5, 1) * (1 - blind_a)
+        flat = ndimage.gaussian_filter(np.stack([a, b]), (0, side / 8, side / 8))
+        a, b = a + blind_a * (flat[0] - a), b + blind_b * (flat[1] - b)
+        if rng.random() < 0.4:
+            a = 1 - a
+    return _disguise(rng, a, b)
+
+
+def _disguise(rng: Generator, a: Plane, b: Plane) -> Sample:
+    if rng.random() < 0.4:
+        a = tone(rng, a)
+    if rng.random() < 0.4:
+        b = tone(rng, b)
+    if rng.random() < 0.15:
+        a = 1 - a
+    if rng.random() < 0.2:
+        inside = head(rng, len(a))
+        a, b = a * inside, b * (inside if rng.random() < 0.7 else head(rng, len(a)))
+    if rng.random() < 0.15:
+        a, b = b, a
+    return Sample(degrade(rng, a), degrade(rng, b), a, b, None, faithful=True)
+
+
+def focus_sample(rng: Generator, scenes: Scenes, side: int) -> Sample:
+    """Near and far focus of a photograph, by blur on the two sides of a random mask."""
+    truth = _sharp(rng, scenes, side)
+    a, b = focus_pair(rng, truth)
+    return Sample(a, b, a, b, truth, faithful=True)
+
+
+def focus_pair(rng: Generator, truth: Plane) -> tuple[Plane, Plane]:
+    """Near- and far-focus versions of a sharp plane."""
+    near = random_mask(rng, len(truth))
+    radius_a, radius_b = np.exp(rng.uniform(np.log(0.6), np.log(4.5), 2))
+    a = near * truth + (1 - near) * defocus(rng, truth, radius_a)
+    if rng.random() < 0.5:  # the near object's blur spills over what lies behind it
+        spilled = ndimage.gaussian_filter(np.stack([near * truth, near]), (0, radius_b, radius_b))
+        b = spilled[0] + (1 - spilled[1]) * truth
+    else:
+        b = (1 - near) * truth + near * defocus(rng, truth, radius_b)
+    return (a, b) if rng.random() < 0.5 else (b, a)
+
+
+def exposure_sample(rng: Generator, scenes: Scenes, side: int) -> Sample:
+    """An over- and an under-exposed version of a photograph, clipped and quantised as a camera does."""
+    truth = _sharp(rng, scenes, side)
+    stops = rng.uniform(0.6, 2.4) + rng.uniform(-0.3, 0.3, 2)
+    light = truth**2.2
+    over, under = (
+        np.round(np.clip(light * 2.0**s, 0, 1) ** (1 / 2.2) * 255) / 255 for s in (stops[0], -stops[1])
+    )
+    return Sample(over, under, over, under, truth, faithful=False)
+
+
+def single_sample(rng: Generator, scenes: Scenes, side: int) -> Sample:
+    """One picture given twice, to be sharpened where it is blurred and kept where it is not."""
+    truth = _sharp(rng, scenes, side)
+    x = truth if rng.random() < 0.4 else ndimage.gaussian_filter(truth, rng.uniform(0.3, 1.1))
+    return Sample(x, x, x, x, truth, faithful=False)
+
+
+def _sharp(rng: Generator, scenes: Scenes, side: int) -> Plane:
+    (patch,) = crop(rng, [scenes.photographs[rng.integers(len(scenes.photographs))]], side)
+    plane = luma(patch)
+    return tone(rng, plane) if rng.random() < 0.3 else plane
+
+
+MAKERS: dict[str, Callable[[Generator, Scenes, int], Sample]] = {
+    "pair": pair_sample,
+    "made": made_sample,
+    "focus": focus_sample,
+    "exposure": exposure_sample,
+    "single": single_sample,
+}
+
+
+def make_batch(
+    seed: Sequence[int], scenes: Scenes, shares: dict[str, float], size: int, side: int
+) -> Batch:
+    """Make the batch that belongs to `seed`; the kinds are spread over it by their shares."""
+    kinds = [k for k, share in shares.items() if share > 0]
+    edges = np.cumsum([shares[k] for k in kinds])
+    start = np.random.default_rng(seed).random()
+    places = (start + np.arange(size) / size) % 1 * edges[-1]  # stratified: few gaps a batch
+    samples = []
+    for i, place in enumerate(places):
+        make = MAKERS[kinds[int(np.searchsorted(edges, place, side="right"))]]
+        samples.append(make(np.random.default_rng([*seed, i]), scenes, side))
+
+    def stack(planes: Sequence[Plane]) -> Tensor:
+        whole = np.stack([np.clip(p, 0, 1).astype(np.float32) for p in planes])
+        return torch.from_numpy(whole)[:, None]
+
+    return Batch(
+        *(stack([s[i] for s in samples]) for i in range(4)),
+        stack([s.a if s.truth is None else s.truth for s in samples]),
+        torch.tensor([s.truth is not None for s in samples]),
+        torch.tensor([s.faithful for s in samples]),
+    )
