@@ -9,7 +9,7 @@ from skimage import data
 
 Array = NDArray[np.float64]
 
-CROP = np.s_[56:456, 84:604]
+CROP = np.s_[64:448, 96:600]
 LAYERS = 28
 BLUR_PER_DISPARITY = 0.16  # pixels of radius for each pixel of disparity away from focus
 
@@ -46,7 +46,9 @@ def lens_blur(picture: Array, radius: float) -> Array:
     aperture /= aperture.sum()
     if picture.ndim == 2:
         return ndi.convolve(picture, aperture, mode="nearest")
-    return np.stack([ndi.convolve(c, aperture, mode="nearest") for c in np.moveaxis(picture, -1, 0)], -1)
+    return np.stack(
+        [ndi.convolve(c, aperture, mode="nearest") for c in np.moveaxis(picture, -1, 0)], -1
+    )
 
 
 def focus_on(picture: Array, disparity: Array, focused: float) -> NDArray[np.uint8]:

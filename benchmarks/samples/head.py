@@ -17,14 +17,14 @@ from scipy import ndimage as ndi
 
 Array = NDArray[np.float32]
 
-MRI_SHAPE = (145, 212, 172)
-MRI_ORIGIN = (-52.0, -94.0, -87.0)
-PET_SHAPE = (62, 90, 76)
+MRI_SHAPE = (142, 208, 168)
+MRI_ORIGIN = (-51.0, -92.0, -85.0)
+PET_SHAPE = (61, 88, 74)
 PET_SPACING = 2.5
-PET_ORIGIN = (-55.8, -100.9, -96.4)
+PET_ORIGIN = (-54.8, -98.9, -93.4)
 PET_UNIT = "SUV/100"
 GREY_UPTAKE = 550  # in PET_UNIT
-BRAIN_SCALE = 0.88  # the template is larger than most heads
+BRAIN_SCALE = 0.865  # the template is larger than most heads
 
 # T1-weighted signal of each tissue, 0 to 255
 CSF, GREY, WHITE = 34, 116, 186
@@ -89,7 +89,7 @@ def template_coordinates(rng: np.random.Generator) -> Array:
     )
     mni = np.einsum("ij,j...->i...", turn.astype(np.float32), mni)
     for axis in range(3):
-        mni[axis] += 2.6 * smooth_noise(rng, 22, MRI_SHAPE) + 0.8 * smooth_noise(rng, 7, MRI_SHAPE)
+        mni[axis] += 2.3 * smooth_noise(rng, 26, MRI_SHAPE) + 0.8 * smooth_noise(rng, 7, MRI_SHAPE)
     return mni
 
 
@@ -122,9 +122,9 @@ def build_head(sources: Path, rng: np.random.Generator) -> Head:
     padded[:40] = padded[40]
     grown = ndi.distance_transform_edt(~padded) <= 16
     hull = (ndi.distance_transform_edt(grown) > 16)[40:-30, 30:-30, 30:-30]
-    distance = (
-        ndi.distance_transform_edt(~hull) - ndi.distance_transform_edt(hull)
-    ).astype(np.float32)
+    distance = (ndi.distance_transform_edt(~hull) - ndi.distance_transform_edt(hull)).astype(
+        np.float32
+    )
     distance = ndi.gaussian_filter(distance, 2.0)
     base = 1 / (1 + np.exp((top + 30 + 0.25 * front) / 5))  # 1 below the skull's base
     vault = 1 - base
@@ -205,7 +205,7 @@ def metabolism(grey: Array, white: Array, mni: Array) -> Array:
         + 0.08 * blob((side, front, top), (40, 30, 28), (18, 18, 18))
         - 0.14 * inside(top + 22 + 0.3 * (front + 60), 8) * inside(front + 28, 8)  # cerebellum
         - 0.12 * blob((side, front, top), (24, -12, -22), (14, 18, 10))  # medial temporal
-        - 0.48 * blob((right, front, top), (-50, -50, 26), (22, 24, 24))  # the hypometabolic region
+        - 0.55 * blob((right, front, top), (-50, -50, 26), (22, 24, 24))  # the hypometabolic region
     )
     nuclei = (
         blob((side, front, top), (13, 12, 8), (6, 11, 9))  # caudate
@@ -216,9 +216,7 @@ def metabolism(grey: Array, white: Array, mni: Array) -> Array:
     return np.maximum(regional * grey, 1.18 * deep) + 0.27 * white + 0.04 * (1 - grey - white)
 
 
-def add_orbits(
-    signal: Array, uptake: Array, mni: Array, where: Array
-) -> tuple[Array, Array]:
+def add_orbits(signal: Array, uptake: Array, mni: Array, where: Array) -> tuple[Array, Array]:
     """Eyes with their lenses, muscles and nerves in the fat of the orbits."""
     right, front, top = mni
     side = np.abs(right)
@@ -314,8 +312,8 @@ def scan_mri(head: Head, rng: np.random.Generator) -> NDArray[np.uint8]:
     grid = np.meshgrid(*(np.linspace(-1, 1, n, dtype=np.float32) for n in MRI_SHAPE), indexing="ij")
     z, y, x = grid
     shading = 1 + 0.09 * y - 0.05 * x + 0.06 * z * x - 0.10 * (x**2 + y**2 + z**2 - 1) / 2
-    signal = ndi.gaussian_filter(head.signal, 0.5) * shading
-    real, imaginary = rng.normal(0, 1.5, (2, *MRI_SHAPE)).astype(np.float32)
+    signal = ndi.gaussian_filter(head.signal, 0.55) * shading
+    real, imaginary = rng.normal(0, 1.4, (2, *MRI_SHAPE)).astype(np.float32)
     scan = np.hypot(signal + real, imaginary)
     near_head = ndi.binary_dilation(head.signal > 6, iterations=2)
     near_head = ndi.binary_fill_holes(near_head)
@@ -337,4 +335,3 @@ def scan_pet(head: Head, rng: np.random.Generator) -> NDArray[np.uint16]:
     counts = rng.poisson(counts_per_grey * seen + 0.25)
     image = ndi.gaussian_filter(counts / counts_per_grey, filtered / fwhm / PET_SPACING)
     return np.rint(GREY_UPTAKE * image).astype(np.uint16)
-

@@ -143,7 +143,7 @@ def mertens(a: Any, b: Any, **options: Any) -> np.ndarray:
             "Exposure fusion needs OpenCV, which is not installed: "
             "pip install 'napari-gifnet[mertens]'."
         ) from error
-    merge = cv2.createMergeMertens()
+    merge = cv2.createMergeMertens(1, 1, 1)  # the paper's weights; OpenCV would leave exposure out
 
     def rule(a: Plane, b: Plane) -> Plane:
         return np.asarray(merge.process([a * 255, b * 255]))  # it divides by 255, any dtype

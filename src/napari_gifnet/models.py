@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .errors import CheckpointError, OptionError
 
@@ -224,9 +224,7 @@ def _check(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Pa
             raise CheckpointError(f"{path} is damaged: {key!r} holds values that are not finite.")
     unknown = sorted(set(state) - set(expected))
     if unknown:
-        raise CheckpointError(
-            f"{path} is of another network: {unknown[0]!r} is no part of GIFNet."
-        )
+        raise CheckpointError(f"{path} is of another network: {unknown[0]!r} is no part of GIFNet.")
 
 
 def _published_layers() -> dict[str, str]:

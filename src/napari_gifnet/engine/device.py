@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..errors import DeviceError
+from napari_gifnet.errors import DeviceError
 
 CPU_MEMORY = 640e6
 """Bytes spent on keeping maps between the passes on a CPU, unless the user says otherwise."""
@@ -82,7 +82,9 @@ def fast_reduced_precision(device: torch.device) -> torch.dtype | None:
     if device.type == "cpu":
         return torch.bfloat16 if torch.cpu.get_capabilities().get("amx_bf16") else None
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+        return (
+            torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+        )
     return {"mps": torch.float16, "xpu": torch.bfloat16}.get(device.type)
 
 

@@ -10,8 +10,9 @@ from typing import Literal
 import numpy as np
 import torch
 
-from ..errors import DeviceError
-from ..network import GIFNet
+from napari_gifnet.errors import DeviceError
+from napari_gifnet.network import GIFNet
+
 from .device import (
     Device,
     choose_device,
@@ -84,8 +85,10 @@ class Engine:
         dtype = choose_precision(self._asked_precision, device.torch)
         self.precision = str(dtype).removeprefix("torch.")
         self.tile = (
-            UNBOUNDED if self._asked_tile is None
-            else (CPU_TILE if device.is_cpu else GPU_TILE) if self._asked_tile == "auto"
+            UNBOUNDED
+            if self._asked_tile is None
+            else (CPU_TILE if device.is_cpu else GPU_TILE)
+            if self._asked_tile == "auto"
             else self._asked_tile
         )
         self.folded = FoldedGIFNet(self.network, device.torch, dtype)
@@ -182,12 +185,16 @@ class Engine:
         if min(self.tile, side) > SMALLEST_TILE and self.memory != 0:
             self.tile = max(SMALLEST_TILE, min(self.tile, side) // 2)
             self.memory = 0 if self.tile <= 2 * SMALLEST_TILE else self.memory
-            self._say(f"Memory ran out on {self.device}: going on with tiles of {self.tile} pixels.")
+            self._say(
+                f"Memory ran out on {self.device}: going on with tiles of {self.tile} pixels."
+            )
         elif self.device.type != "cpu":
             before = self.device
             self.memory = None
             self._move(Device(torch.device("cpu"), f"the memory of {before} did not suffice"))
-            self._say(f"Memory ran out on {before} even with the smallest tiles: going on on the CPU.")
+            self._say(
+                f"Memory ran out on {before} even with the smallest tiles: going on on the CPU."
+            )
         else:
             raise DeviceError(
                 f"There is not enough memory for planes of this size ({reason}): "

@@ -20,8 +20,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..network import GIFNet
-from ..network.attention import DIM, HEADS, WINDOW, StreamBlock, cut_windows, join_windows
+from napari_gifnet.network import GIFNet
+from napari_gifnet.network.attention import (
+    DIM,
+    HEADS,
+    StreamBlock,
+    cut_windows,
+    join_windows,
+)
 
 Padding = tuple[int, int, int, int]  # left, right, top, bottom, as torch.nn.functional.pad has it
 
@@ -143,9 +149,7 @@ class FoldedBlock:
         self.contract = Linear(w.matrix("mlp.2.weight")[None], w["mlp.2.bias"][None, None])
         self.position_bias = position_bias
         self.eps = part.norm.eps
-        self._folds = (
-            "scaled", "from_mean", "constant", "rescale", "rebias", "project"
-        )
+        self._folds = ("scaled", "from_mean", "constant", "rescale", "rebias", "project")
 
     def place(self, like: Tensor) -> None:
         """Move to the device and precision of `like`; what is folded later stays exact."""
@@ -267,7 +271,10 @@ class FoldedGIFNet:
             conv(w[f"encoder.convs.{i}.weight"], w[f"encoder.convs.{i}.bias"]) for i in range(3)
         ]
         self.embedding = conv(
-            *(torch.cat([w[f"interaction.embed.{s}.{p}"] for s in ("mm", "dp")]) for p in ("weight", "bias"))
+            *(
+                torch.cat([w[f"interaction.embed.{s}.{p}"] for s in ("mm", "dp")])
+                for p in ("weight", "bias")
+            )
         )
         first, second = network.interaction.blocks
         with torch.no_grad():

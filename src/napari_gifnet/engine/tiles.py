@@ -23,7 +23,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..network.attention import DIM, WINDOW
+from napari_gifnet.network.attention import DIM, WINDOW
+
 from .folded import FoldedGIFNet, Moments, Padding
 
 SHIFT = WINDOW // 2
@@ -89,7 +90,9 @@ class Region:
         def up(x: int) -> int:
             return -((SHIFT - x) // WINDOW) * WINDOW + SHIFT
 
-        return Region(down(self.top), up(self.bottom), down(self.left), up(self.right)).clipped(bounds)
+        return Region(down(self.top), up(self.bottom), down(self.left), up(self.right)).clipped(
+            bounds
+        )
 
     def windows(self, shift: int, bounds: Region) -> Padding:
         """Padding that completes the windows where the map ends."""
@@ -216,10 +219,8 @@ class TiledFusion:
             fused = self._decode(region)
             rows, columns = region.within(self.image)
             out[..., rows, columns] = (
-                (fused if isinstance(out, Tensor) else fused.cpu().numpy()).reshape(
-                    *out.shape[:-2], region.height, region.width
-                )
-            )
+                fused if isinstance(out, Tensor) else fused.cpu().numpy()
+            ).reshape(*out.shape[:-2], region.height, region.width)
             step()
 
     def tile(self, key: tuple[int, int]) -> Region:
@@ -264,9 +265,7 @@ class TiledFusion:
         )
         features = self._features(inside).permute(0, 3, 1, 2)
         padded = functional.pad(features, (0, beyond[1], 0, beyond[0]), mode="reflect")
-        rows, columns = region.within(
-            Region(inside.top, region.bottom, inside.left, region.right)
-        )
+        rows, columns = region.within(Region(inside.top, region.bottom, inside.left, region.right))
         return padded.permute(0, 2, 3, 1)[:, rows, columns]
 
     def _embed(self, key: tuple[int, int]) -> Tensor:

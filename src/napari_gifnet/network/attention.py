@@ -127,9 +127,7 @@ class StreamBlock(nn.Module):
         self.norm = RevisedLayerNorm(dim)
         self.qk = nn.Conv2d(dim, 2 * dim, 1)
         self.v = nn.Conv2d(dim, dim, 1)
-        self.depthwise = nn.Conv2d(
-            dim, dim, 5, padding=2, groups=dim, padding_mode="reflect"
-        )
+        self.depthwise = nn.Conv2d(dim, dim, 5, padding=2, groups=dim, padding_mode="reflect")
         self.project = nn.Conv2d(dim, dim, 1)
         self.mlp = nn.Sequential(
             nn.Conv2d(dim, mlp_ratio * dim, 1), nn.ReLU(), nn.Conv2d(mlp_ratio * dim, dim, 1)
@@ -166,7 +164,9 @@ class TwoStreamBlock(nn.Module):
         """Window attention with this block's bias and shift."""
         return window_attention(q, k, v, self.position_bias(), self.shift)
 
-    def run(self, stream: Stream, x: Tensor, queries: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def run(
+        self, stream: Stream, x: Tensor, queries: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Run one stream; `queries` replace its own. Returns the new map and its own queries."""
         part = self.streams[stream]
         q, k, v, rescale, rebias = part.queries_keys_values(x)

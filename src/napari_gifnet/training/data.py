@@ -16,7 +16,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from ..errors import ImageError
+from napari_gifnet.errors import ImageError
 
 Plane = np.ndarray
 Generator = np.random.Generator
@@ -260,7 +260,8 @@ def exposure_sample(rng: Generator, scenes: Scenes, side: int) -> Sample:
     stops = rng.uniform(0.6, 2.4) + rng.uniform(-0.3, 0.3, 2)
     light = truth**2.2
     over, under = (
-        np.round(np.clip(light * 2.0**s, 0, 1) ** (1 / 2.2) * 255) / 255 for s in (stops[0], -stops[1])
+        np.round(np.clip(light * 2.0**s, 0, 1) ** (1 / 2.2) * 255) / 255
+        for s in (stops[0], -stops[1])
     )
     return Sample(over, under, over, under, truth, faithful=False)
 

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..network import GIFNet
+from napari_gifnet.network import GIFNet
+
 from . import losses
 from .data import Batch, Scenes, load_scenes, make_batch
 
@@ -56,14 +57,26 @@ class TrainingRun:
     rate: float = 6e-4
     shares: Mapping[str, float] = field(
         default_factory=lambda: {
-            "pair": 0.35, "made": 0.15, "focus": 0.28, "exposure": 0.12, "single": 0.10
+            "pair": 0.35,
+            "made": 0.15,
+            "focus": 0.28,
+            "exposure": 0.12,
+            "single": 0.10,
         }
     )
     weights: Mapping[str, float] = field(
         default_factory=lambda: {
-            "edges": 2.0, "information": 0.7, "differences": 0.35, "structure": 0.5,
-            "gradient": 6.0, "intensity": 2.0, "beyond": 10.0,
-            "truth": 10.0, "truth_gradient": 10.0, "truth_structure": 1.0,
+            "edges": 3.0,
+            "information": 1.2,
+            "differences": 1.0,
+            "sharpness": 1.0,
+            "structure": 0.4,
+            "gradient": 3.0,
+            "intensity": 1.5,
+            "beyond": 8.0,
+            "truth": 12.0,
+            "truth_gradient": 12.0,
+            "truth_structure": 1.0,
             "reconstruction": 0.1,
         }
     )
@@ -88,11 +101,17 @@ def faithful_losses(fused: Tensor, batch: Batch) -> dict[str, Tensor]:
     ) / 2
     information = losses.visual_information(a, fused) + losses.visual_information(b, fused)
     target = losses.salient_intensity(a, b)
+    plain = losses.laplacian_fusion(a, b)
+    differences = losses.correlation_of_differences(a, b, plain) - (
+        losses.correlation_of_differences(a, b, fused)
+    )
+    dullness = 1 - losses.sharpness(fused) / losses.sharpness(plain)
     truth = batch.truth
     return {
         "edges": mean(1 - losses.gradient_transfer(a, b, fused), kept),
         "information": mean(2 - information, kept),
-        "differences": mean(2 - losses.correlation_of_differences(a, b, fused), kept),
+        "differences": mean(differences.relu(), kept),
+        "sharpness": mean(dullness.relu(), kept),
         "structure": mean(1 - similarity, kept),
         "gradient": mean(losses.gradient_distance(losses.stronger_gradient(a, b), fused), free),
         "intensity": mean((losses.blur(fused, 11) - target).abs().mean((1, 2, 3)), free),
@@ -165,7 +184,9 @@ class Trainer:
                 rebuilt = network.reconstruction(features)
                 parts["reconstruction"] = (rebuilt - batch.b).abs().mean()
         parts.update(faithful_losses(fused, batch))
-        loss = sum((run.weights[name] * value for name, value in parts.items()), fused.new_zeros(()))
+        loss = sum(
+            (run.weights[name] * value for name, value in parts.items()), fused.new_zeros(())
+        )
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)

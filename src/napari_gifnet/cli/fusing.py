@@ -1,0 +1,214 @@
+"""``gifnet fuse`` and ``gifnet enhance``."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from .. import __version__
+from ..errors import ImageError, OptionError
+from ..fusion import Plan, check_run_options, open_engine, plan_fusion, run
+from ..io import ImageFile, check_destination, check_format, find_format, read, write
+from ..models import DEFAULT_MODEL, load_model
+from ..pictures.intensity import check_intensity
+from ..pictures.picture import format_sides
+from ..pictures.tasks import PANSHARPENING
+from .console import note, progress_bar
+from .options import (
+    Color,
+    ColorPolicy,
+    DeviceName,
+    DtypeName,
+    IntensityPolicy,
+    ModelName,
+    Output,
+    Overwrite,
+    OwnColor,
+    OwnColorPolicy,
+    Precision,
+    TaskName,
+    Tile,
+    parse_intensity,
+    parse_tile,
+)
+
+ASPECT_TOLERANCE = 0.02
+"""Bands whose sides are in another ratio than the panchromatic plane's show another area."""
+
+
+def fuse(
+    images: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="A... B",
+            help="Two registered images, TIFF, PNG or JPEG. A is the modality side (infrared, PET, "
+            "near focus, over-exposed …), B the detail side (visible, MRI, far focus, "
+            "under-exposed …). Pansharpening takes several A: a file for each band.",
+            show_default=False,
+        ),
+    ],
+    output: Output,
+    task: TaskName = None,
+    intensity: IntensityPolicy = None,
+    color: ColorPolicy = Color.auto,
+    dtype: DtypeName = None,
+    overwrite: Overwrite = False,
+    model: ModelName = DEFAULT_MODEL,
+    device: DeviceName = "auto",
+    precision: Precision = "auto",
+    tile: Tile = "auto",
+) -> None:
+    """Fuse two registered images into one.
+
+    Stacks (multi-page TIFF) are fused plane by plane, or with one plane. Images in colour give a
+    result in colour. What was done is printed, and kept in the file.
+
+    \b
+    Examples:
+      gifnet fuse infrared.png visible.png --task infrared_visible -o fused.png
+      gifnet fuse pet.tif mri.tif --task pet_mri --intensity percentile -o fused.tif
+      gifnet fuse near.jpg far.jpg --task multi_focus --dtype uint16 -o sharp.png
+      gifnet fuse ct.tif mri.tif --intensity=-100,300 --intensity percentile -o fused.tif
+      gifnet fuse band1.tif band2.tif band3.tif band4.tif pan.tif --task pansharpening -o ms.tif
+    """
+    check_destination(output, overwrite)
+    a, b = open_images(images, task)
+    bands_in_color = task == PANSHARPENING.name and a.in_color
+    if task == PANSHARPENING.name:
+        a = _bands_onto(a, b)
+    plan = plan_fusion(
+        a.data,
+        b.data,
+        task=task,
+        intensity=parse_intensity(intensity),
+        color=color.value,
+        rgb=(a.in_color, b.in_color),
+        dtype=dtype or find_format(output).dtypes[0],
+    )
+    axes = _result_axes(plan, a, b)
+    if bands_in_color:
+        axes = axes.replace("C", "") + "S"
+    check_format(output, axes, plan.dtype)
+    fused, doings = _carry_out(plan, model, device, precision, tile)
+    if bands_in_color:
+        fused = np.moveaxis(fused, -3, -1)
+    sources = ", ".join(path.name for path in images[:-1])
+    _store(output, fused, axes, a.spacing | b.spacing, f"{sources} and {images[-1].name}", doings)
+
+
+def enhance(
+    image: Annotated[
+        Path, typer.Argument(metavar="IMAGE", help="TIFF, PNG or JPEG.", show_default=False)
+    ],
+    output: Output,
+    intensity: IntensityPolicy = None,
+    color: OwnColorPolicy = OwnColor.auto,
+    dtype: DtypeName = None,
+    overwrite: Overwrite = False,
+    model: ModelName = DEFAULT_MODEL,
+    device: DeviceName = "auto",
+    precision: Precision = "auto",
+    tile: Tile = "auto",
+) -> None:
+    """Sharpen one image: fuse it with itself.
+
+    \b
+    Examples:
+      gifnet enhance photograph.jpg -o sharp.jpg
+      gifnet enhance stack.tif --intensity 0,4095 -o sharp.tif
+    """
+    check_destination(output, overwrite)
+    opened = read(image)
+    plan = plan_fusion(
+        opened.data,
+        opened.data,
+        intensity=check_intensity(parse_intensity(intensity)),
+        color=color.value,
+        rgb=opened.in_color,
+        dtype=dtype or find_format(output).dtypes[0],
+    )
+    axes = _result_axes(plan, opened, opened)
+    check_format(output, axes, plan.dtype)
+    enhanced, doings = _carry_out(plan, model, device, precision, tile)
+    _store(output, enhanced, axes, opened.spacing, image.name, doings)
+
+
+def open_images(paths: list[Path], task: str | None) -> tuple[ImageFile, ImageFile]:
+    """Read A and B, the last; more than two are bands and a panchromatic image."""
+    if len(paths) < 2:
+        raise OptionError(f"Only {paths[0]} was given: expected two images, A and B.")
+    if len(paths) > 2 and task != PANSHARPENING.name:
+        raise OptionError(
+            f"{len(paths)} images were given: expected two, A and B, or with --task "
+            f"{PANSHARPENING.name} the bands and then the panchromatic image."
+        )
+    *parts, b = (read(path) for path in paths)
+    if len(parts) == 1:
+        return parts[0], b
+    for path, part in zip(paths, parts, strict=False):
+        if part.data.shape != parts[0].data.shape or part.axes != "YX":
+            raise ImageError(
+                f"{path} has shape {part.data.shape}, {paths[0]} {parts[0].data.shape}: expected "
+                "gray bands of one size, a plane each."
+            )
+    bands = np.stack([part.data for part in parts])
+    return ImageFile(bands, "CYX", parts[0].spacing), b
+
+
+def _bands_onto(bands: ImageFile, pan: ImageFile) -> ImageFile:
+    """Return the bands in front of the planes, resampled to the panchromatic image."""
+    if bands.in_color:
+        axes = bands.axes.replace("YXS", "CYX")
+        bands = replace(bands, data=np.moveaxis(bands.data, -1, -3), axes=axes)
+    sides, wanted = bands.data.shape[-2:], pan.data.shape[:2] if pan.in_color else pan.data.shape
+    ratio_y, ratio_x = np.divide(wanted[-2:], sides)
+    if sides == wanted[-2:] or abs(ratio_y / ratio_x - 1) > ASPECT_TOLERANCE:
+        return bands
+    from skimage.transform import resize
+
+    dtype = bands.data.dtype
+    shape = bands.data.shape[:-2] + wanted[-2:]
+    data = resize(bands.data, shape, order=3, mode="edge", preserve_range=True)
+    data = np.rint(data).astype(dtype) if dtype.kind in "iu" else data.astype(dtype)
+    note(f"the bands were resampled from {format_sides(sides)} to those of B.")
+    return ImageFile(data, bands.axes, pan.spacing)
+
+
+def _result_axes(plan: Plan, a: ImageFile, b: ImageFile) -> str:
+    stack = max(a.axes.removesuffix("S"), b.axes.removesuffix("S"), key=len)
+    return stack if plan.chroma == "none" else f"{stack}S"
+
+
+def _carry_out(
+    plan: Plan, model: str, device: str, precision: str, tile: str
+) -> tuple[np.ndarray, str]:
+    """Return the fused image and what was done, in words."""
+    side = parse_tile(tile)
+    check_run_options(device, precision, side)
+    with progress_bar("Loading the model") as report:
+        loaded = load_model(model, progress=report)
+        engine = open_engine(loaded, device, precision, side)
+    start = time.perf_counter()
+    with progress_bar(f"Fusing on {engine.device}") as report:
+        fused = run(plan, engine, report)
+    return fused, "; ".join(
+        [
+            plan.describe(),
+            f"model {loaded.name} ({loaded.sha256[:8]})",
+            f"{engine.precision} on {engine.device} ({engine.device_reason})",
+            f"{time.perf_counter() - start:.1f} s",
+        ]
+    )
+
+
+def _store(
+    output: Path, image: np.ndarray, axes: str, spacing: Any, sources: str, doings: str
+) -> None:
+    description = f"napari-gifnet {__version__}, from {sources}: {doings}"
+    write(output, image, axes, spacing=spacing, description=description)
+    typer.echo(f"{output}: {doings}")

@@ -1,0 +1,96 @@
+"""``gifnet models`` and ``gifnet samples``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..download import cache_dir
+from ..io import FileError, Length, check_destination, write
+from ..models import DEFAULT_MODEL, list_models
+from ..samples import SampleImage, find_sample, list_samples, load_sample
+from .console import progress_bar
+
+
+def models() -> None:
+    """List the models that --model takes by name.
+
+    \b
+    Examples:
+      gifnet models
+      gifnet fuse A.png B.png --model gifnet-cvpr2025 -o fused.png
+      gifnet fuse A.png B.png --model training/last.safetensors -o fused.png
+    """
+    for model in list_models():
+        typer.echo(model.name + (" (default)" if model.name == DEFAULT_MODEL else ""))
+        typer.echo(f"    {model.summary}")
+        typer.echo(f"    Licence: {model.licence}.")
+    typer.echo(f"Downloads are kept in {cache_dir()}.")
+
+
+def samples(
+    key: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="KEY",
+            help="The sample to write as files; without it, all are listed.",
+            show_default=False,
+            autocompletion=lambda: [sample.key for sample in list_samples()],
+        ),
+    ] = None,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="The folder for the files, made if need be."
+        ),
+    ] = Path(),
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that are there.")
+    ] = False,
+) -> None:
+    """List the sample pairs, or write one as image files.
+
+    \b
+    Examples:
+      gifnet samples
+      gifnet samples multi_focus -o pictures
+    """
+    if key is None:
+        _list_samples()
+        return
+    sample = find_sample(key)
+    with progress_bar("Downloading") as report:
+        pair = load_sample(sample, progress=report)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"The folder {output} cannot be made: {error.strerror}.") from error
+    paths = [
+        output / f"{key}_{side}{'.png' if image.data.ndim == 2 + image.rgb else '.tif'}"
+        for side, image in zip("ab", pair, strict=True)
+    ]
+    for path in paths:
+        check_destination(path, overwrite)
+    for path, image in zip(paths, pair, strict=True):
+        _write_sample(path, image, sample.provenance)
+        typer.echo(f"{path}: {image.name}, {'×'.join(map(str, image.data.shape))}")
+    typer.echo(f"{sample.provenance}. Licence: {sample.licence}. See {sample.source}.")
+
+
+def _list_samples() -> None:
+    for sample in list_samples():
+        where = "ships with the package" if sample.shipped else "downloaded on first use"
+        typer.echo(f"{sample.key:24} {sample.title.removesuffix(' (download)')}; {where}")
+
+
+def _write_sample(path: Path, image: SampleImage, description: str) -> None:
+    axes = "".join({"band": "C"}.get(label, label.upper()) for label in image.axis_labels)
+    spacing = {}
+    if image.units != "pixel":
+        spacing = {
+            axis: Length(size, image.units) for axis, size in zip(axes, image.scale, strict=True)
+        }
+    axes += "S" if image.rgb else ""
+    write(path, image.data, axes, spacing=spacing, description=description)

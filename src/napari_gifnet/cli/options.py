@@ -1,0 +1,150 @@
+"""The options that several commands share, and how their texts become the library's values."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import OptionError
+from ..fusion import PRECISIONS
+from ..models import list_models
+from ..pictures.tasks import TASKS
+
+RUNNING = "How it is run"
+
+
+class Color(StrEnum):
+    """Whose colour the result gets."""
+
+    auto = "auto"
+    a = "a"
+    b = "b"
+    gray = "gray"
+
+
+class OwnColor(StrEnum):
+    """Whether the result keeps the image's colour."""
+
+    auto = "auto"
+    gray = "gray"
+
+
+Output = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="OUT",
+        help="The file to write: .tif, .png or .jpg; its name says the format.",
+        show_default=False,
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it is there.")]
+TaskName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TASK",
+        help=f"What the two images are; a preset for intensity and colour: {', '.join(TASKS)}.",
+        autocompletion=lambda: list(TASKS),
+    ),
+]
+ModelName = Annotated[
+    str,
+    typer.Option(
+        metavar="MODEL",
+        help="A name that `gifnet models` lists, or the path of a checkpoint.",
+        autocompletion=lambda: [model.name for model in list_models()],
+    ),
+]
+IntensityPolicy = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="POLICY",
+        help="How values become black to white: auto, dtype (all of an integer type), minmax, "
+        "percentile, or LOW,HIGH. Given twice: for A, then for B.",
+        show_default="auto",
+    ),
+]
+ColorPolicy = Annotated[
+    Color,
+    typer.Option(
+        help="Whose colour the result gets: auto takes that of whichever image has some, "
+        "unless the task prefers one."
+    ),
+]
+OwnColorPolicy = Annotated[OwnColor, typer.Option(help="Keep the image's colour, or drop it.")]
+DtypeName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DTYPE",
+        help="What OUT holds: float32 in [0, 1], or uint8 or uint16 at full scale.",
+        show_default="float32 for TIFF, uint8 for PNG and JPEG",
+    ),
+]
+DeviceName = Annotated[
+    str,
+    typer.Option(
+        metavar="DEVICE",
+        help="auto, cpu, cuda, cuda:1, mps or xpu.",
+        rich_help_panel=RUNNING,
+    ),
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        metavar="PRECISION",
+        help=f"{', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}.",
+        rich_help_panel=RUNNING,
+    ),
+]
+Tile = Annotated[
+    str,
+    typer.Option(
+        metavar="SIDE",
+        help="Side of the tiles in pixels, auto, or none for all in one piece. It changes memory "
+        "and speed, not the result.",
+        rich_help_panel=RUNNING,
+    ),
+]
+
+
+def parse_intensity(texts: list[str] | None) -> Any:
+    """Return ``intensity`` as the library takes it.
+
+    Examples
+    --------
+    >>> parse_intensity(["percentile", "0,4095"])
+    ('percentile', (0.0, 4095.0))
+    """
+    if not texts:
+        return "auto"
+    if len(texts) > 2:
+        raise OptionError(
+            f"--intensity was given {len(texts)} times: expected one for both images, or one for "
+            "A and another for B."
+        )
+    policies = [_parse_policy(text) for text in texts]
+    return policies[0] if len(policies) == 1 else tuple(policies)
+
+
+def _parse_policy(text: str) -> Any:
+    try:
+        return tuple(float(number) for number in text.split(","))
+    except ValueError:
+        return text
+
+
+def parse_tile(text: str) -> Any:
+    """Return ``tile`` as the library takes it.
+
+    Examples
+    --------
+    >>> parse_tile("256"), parse_tile("none"), parse_tile("auto")
+    (256, None, 'auto')
+    """
+    if text == "none":
+        return None
+    return int(text) if text.isdecimal() else text

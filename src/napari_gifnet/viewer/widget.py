@@ -1,0 +1,412 @@
+"""The dock widget "GIFNet Fusion"."""
+
+# magicgui resolves annotations at run time, so they are not postponed here.
+
+import time
+from typing import Any
+
+import napari
+from magicgui.widgets import (
+    CheckBox,
+    ComboBox,
+    Container,
+    FileEdit,
+    Label,
+    ProgressBar,
+    PushButton,
+    create_widget,
+)
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication
+
+from napari_gifnet.baselines import BASELINES
+from napari_gifnet.errors import GIFNetError
+from napari_gifnet.models import DEFAULT_MODEL, list_models
+from napari_gifnet.pictures.tasks import TASKS
+
+from .background import BackgroundRun, add_result
+from .commands import common_task
+from .comparison import comparison_table
+from .layers import LayerOptions, LayerPlan, LayerResult, plan_layers
+from .probe import DeviceProbe, expected_seconds
+from .provenance import as_command, as_python
+
+ENHANCE = "enhance"
+FROM_FILE = "from a file …"
+
+COLORS = {
+    "Automatic": "auto",
+    "Of A": "a",
+    "Of B": "b",
+    "Gray": "gray",
+    "As displayed (colormaps)": "displayed",
+}
+INTENSITIES = {
+    "Contrast limits": "layer",
+    "Full range of the data type": "dtype",
+    "Minimum to maximum": "minmax",
+    "Percentiles (0.1 to 99.9)": "percentile",
+}
+GRIDS = {"Automatic": "auto", "Of A": "a", "Of B": "b", "The finer one": "finer"}
+EXTENTS = {"Whole layers": "all", "Current slice": "slice", "Current view": "view"}
+
+
+class FusionWidget(Container):
+    """Fuse two image layers, or enhance one, and add the result as a new layer."""
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__(labels=True)
+        self.viewer = napari_viewer
+        self._run: BackgroundRun | None = None
+        self._started = 0.0
+        self._result_layer: Any = None
+
+        self.task = ComboBox(
+            label="Task",
+            choices=[("Any pair", None)]
+            + [(task.title, task.name) for task in TASKS.values()]
+            + [("Enhance one layer", ENHANCE)],
+            tooltip="What is fused: sets the names and the defaults of what follows.",
+        )
+        self.layer_a = create_widget(label="A", annotation=napari.layers.Image)
+        self.layer_a.tooltip = "The modality side: infrared, PET, near focus, over-exposed …"
+        self.layer_b = create_widget(label="B", annotation=napari.layers.Image)
+        self.layer_b.tooltip = "The detail side: visible, MRI, far focus, under-exposed …"
+        self.swap = PushButton(text="Swap A and B", tooltip="GIFNet is not symmetric in A and B.")
+        self.extent = _choice("Region", EXTENTS, "What is fused of the layers.")
+        self.more = CheckBox(text="More options", value=False)
+        self.model = ComboBox(
+            label="Model",
+            choices=[info.name for info in list_models()] + [FROM_FILE],
+            value=DEFAULT_MODEL,
+            tooltip="\n".join(f"{i.name}: {i.summary}" for i in list_models()),
+        )
+        self.model_file = FileEdit(
+            label="Checkpoint",
+            filter="Checkpoints (*.safetensors *.pt *.pth *.model)",
+            tooltip="A GIFNet checkpoint: safetensors, or a state dict of PyTorch.",
+        )
+        self.color = _choice("Colour", COLORS, "Whose colour the result gets.")
+        self.intensity = _choice("Intensity", INTENSITIES, "How values become black to white.")
+        self.grid = _choice(
+            "Grid", GRIDS, "Where the layers' grids differ: the one that the result is on."
+        )
+        self.device = ComboBox(
+            label="Device",
+            choices=["auto", "cpu", "cuda", "mps", "xpu"],
+            tooltip="Where the network runs; auto takes a GPU where there is one.",
+        )
+        self.precision = ComboBox(
+            label="Precision",
+            choices=["auto", "float32", "bfloat16", "float16"],
+            tooltip="auto: what is fast on the device and stays within a gray level of float32.",
+        )
+        self.advanced = Container(
+            widgets=[
+                self.model,
+                self.model_file,
+                self.color,
+                self.intensity,
+                self.grid,
+                self.device,
+                self.precision,
+            ],
+            visible=False,
+        )
+        self.summary = _text()
+        self.run_button = PushButton(text="Fuse", tooltip="Add the result as a new layer.")
+        self.cancel_button = PushButton(
+            text="Cancel", enabled=False, tooltip="Stop; nothing is added."
+        )
+        buttons = Container(
+            widgets=[self.run_button, self.cancel_button], layout="horizontal", labels=False
+        )
+        self.progress = ProgressBar(min=0, max=1000, value=0, visible=False)
+        self.status = _text()
+        self.copy_python = PushButton(
+            text="Copy as Python", tooltip="Code that makes the result again."
+        )
+        self.copy_command = PushButton(
+            text="Copy as command", tooltip="The command line that makes the result again."
+        )
+        copies = Container(
+            widgets=[self.copy_python, self.copy_command], layout="horizontal", labels=False
+        )
+        self.side_by_side = CheckBox(
+            text="Side by side", tooltip="Show the layers in napari's grid."
+        )
+        self.baseline = ComboBox(
+            label="Compare with",
+            choices=list(BASELINES),
+            value="laplacian",
+            tooltip="Fuse without a network, and measure both results.",
+        )
+        self.compare_button = PushButton(
+            text="Compare", tooltip="Metrics of the result beside those of a simple method."
+        )
+        self.table = _text()
+        self.copy_table = PushButton(text="Copy table", visible=False)
+        self.after = Container(
+            widgets=[
+                copies,
+                self.side_by_side,
+                self.baseline,
+                self.compare_button,
+                self.table,
+                self.copy_table,
+            ],
+            visible=False,
+        )
+        self.extend(
+            [
+                self.task,
+                self.layer_a,
+                self.layer_b,
+                self.swap,
+                self.extent,
+                self.more,
+                self.advanced,
+                self.summary,
+                buttons,
+                self.progress,
+                self.status,
+                self.after,
+            ]
+        )
+
+        self._refresh_timer = QTimer(self.native)
+        self._refresh_timer.setSingleShot(True)
+        self._refresh_timer.setInterval(100)
+        self._refresh_timer.timeout.connect(self._refresh_summary)
+        self._connect()
+        self._on_task()
+        self._choose_layers()
+        self._probe = DeviceProbe(self.native)
+        self._probe.found.connect(self._refresh_timer.start)
+        self._probe.start("auto")
+
+    def _connect(self) -> None:
+        self.task.changed.connect(self._on_task)
+        self.swap.changed.connect(self._on_swap)
+        self.more.changed.connect(self._on_more)
+        self.model.changed.connect(self._on_more)
+        self.device.changed.connect(lambda name: self._probe.start(name))
+        for widget in (
+            self.layer_a,
+            self.layer_b,
+            self.extent,
+            self.model,
+            self.model_file,
+            self.color,
+            self.intensity,
+            self.grid,
+        ):
+            widget.changed.connect(lambda _: self._refresh_timer.start())
+        self.run_button.changed.connect(self._on_run)
+        self.cancel_button.changed.connect(self._on_cancel)
+        self.copy_python.changed.connect(lambda: self._copy(as_python))
+        self.copy_command.changed.connect(lambda: self._copy(as_command))
+        self.side_by_side.changed.connect(self._on_side_by_side)
+        self.compare_button.changed.connect(self._on_compare)
+        self.copy_table.changed.connect(
+            lambda: QApplication.clipboard().setText(self.table.value)
+        )
+        self.viewer.layers.events.inserted.connect(self._on_inserted)
+        self.native.destroyed.connect(self._on_destroyed)
+
+    @property
+    def enhancing(self) -> bool:
+        """Whether one layer is to be enhanced, rather than two fused."""
+        return self.task.value == ENHANCE
+
+    def options(self) -> LayerOptions:
+        """What the controls say."""
+        model = self.model.value
+        return LayerOptions(
+            task=None if self.enhancing else self.task.value,
+            model=str(self.model_file.value) if model == FROM_FILE else model,
+            color=self.color.value,
+            intensity=self.intensity.value,
+            grid=self.grid.value,
+            extent=self.extent.value,
+            device=self.device.value,
+            precision=self.precision.value,
+        )
+
+    def plan(self) -> LayerPlan:
+        """What a run would do now.
+
+        Raises
+        ------
+        GIFNetError
+            It cannot be done; the message says why.
+        """
+        a, b = self.layer_a.value, None if self.enhancing else self.layer_b.value
+        if a is None or (b is None and not self.enhancing):
+            raise GIFNetError(
+                "Open an image layer to enhance."
+                if self.enhancing
+                else "Open two image layers to fuse, or File > Open Sample > GIFNet."
+            )
+        return plan_layers(a, b, self.options(), dims=self.viewer.dims, view=self._view())
+
+    def _view(self) -> Any:
+        """The visible rectangle of the world, (low corner, high corner) of the displayed axes."""
+        if self.extent.value != "view":
+            return None
+        corners = [layer.corner_pixels for layer in (self.layer_a.value,) if layer is not None]
+        if not corners:
+            return None
+        layer = self.layer_a.value
+        low, high = (layer.data_to_world(corner) for corner in layer.corner_pixels)
+        return tuple(low), tuple(high)
+
+    def _on_inserted(self, event: Any) -> None:
+        QTimer.singleShot(0, self._choose_layers)
+
+    def _choose_layers(self) -> None:
+        """Where the boxes show one layer twice, choose the pair that was opened last."""
+        images = [layer for layer in self.viewer.layers if isinstance(layer, napari.layers.Image)]
+        sources = [
+            layer
+            for layer in images
+            if "sources" not in layer.metadata.get("napari_gifnet", {})
+            and "inputs" not in layer.metadata.get("napari_gifnet", {})
+        ]
+        same = self.layer_a.value is self.layer_b.value
+        if self._run is None and len(sources) >= 2 and same:
+            detail, modality = sources[-2:]
+            self.layer_a.reset_choices()
+            self.layer_b.reset_choices()
+            self.layer_a.value, self.layer_b.value = modality, detail
+            task = common_task(modality, detail)
+            if task in TASKS:
+                self.task.value = task
+        self._refresh_timer.start()
+
+    def _on_task(self) -> None:
+        task = TASKS.get(self.task.value)
+        self.layer_a.label = task.a if task else "Image" if self.enhancing else "A"
+        self.layer_b.label = task.b if task else "B"
+        self.layer_b.visible = self.swap.visible = not self.enhancing
+        self.run_button.text = "Enhance" if self.enhancing else "Fuse"
+        self._refresh_timer.start()
+
+    def _on_swap(self) -> None:
+        self.layer_a.value, self.layer_b.value = self.layer_b.value, self.layer_a.value
+
+    def _on_more(self) -> None:
+        self.advanced.visible = self.more.value
+        self.model_file.visible = self.more.value and self.model.value == FROM_FILE
+
+    def _refresh_summary(self) -> None:
+        """Say, before a run, what it would do."""
+        if self._run is not None:
+            return
+        try:
+            plan = self.plan()
+        except GIFNetError as error:
+            self.summary.value = str(error)
+            self.run_button.enabled = False
+            return
+        lines = [plan.summary, self._probe.sentence]
+        seconds = expected_seconds(plan.pixels, self._probe.name)
+        if seconds is not None:
+            lines.append(f"About {_duration(seconds)}.")
+        self.summary.value = "\n".join(line for line in lines if line)
+        self.run_button.enabled = True
+
+    def _on_run(self) -> None:
+        if self._run is not None:
+            return
+        try:
+            plan = self.plan()
+        except GIFNetError as error:
+            show_error(str(error))
+            return
+        run = self._run = BackgroundRun(plan)
+        run.progressed.connect(self._on_progress)
+        run.succeeded.connect(self._on_result)
+        run.failed.connect(self._on_failed)
+        run.ended.connect(self._on_ended)
+        self.run_button.enabled, self.cancel_button.enabled = False, True
+        self.progress.value, self.progress.visible = 0, True
+        self.status.value = "Loading the model …"
+        self._started = time.monotonic()
+        run.start()
+
+    def _on_cancel(self) -> None:
+        if self._run is not None:
+            self._run.cancel()
+            self.status.value = "Cancelling …"
+
+    def _on_progress(self, done: int, total: int) -> None:
+        self.progress.value = round(1000 * done / max(total, 1))
+        spent = time.monotonic() - self._started
+        if done and spent > 1 and self.cancel_button.enabled:
+            self.status.value = f"About {_duration(spent / done * (total - done))} left"
+
+    def _on_result(self, result: LayerResult) -> None:
+        self._result_layer = add_result(self.viewer, result)
+        notes = result.kwargs["metadata"]["napari_gifnet"].get("notes", [])
+        spent = time.monotonic() - self._started
+        self.status.value = "\n".join(
+            [f"Added {self._result_layer.name!r} after {_duration(spent)}.", *notes]
+        )
+        self.after.visible = True
+        self.table.value, self.copy_table.visible = "", False
+        self.compare_button.enabled = not self.enhancing
+
+    def _on_failed(self, sentence: str) -> None:
+        self.status.value = sentence
+        show_error(sentence)
+
+    def _on_ended(self) -> None:
+        self._run = None
+        self.run_button.enabled, self.cancel_button.enabled = True, False
+        self.progress.visible = False
+        if self.status.value == "Cancelling …":
+            self.status.value = "Cancelled; nothing was added."
+
+    def _on_destroyed(self) -> None:
+        if self._run is not None:
+            self._run.cancel()
+
+    def _copy(self, write: Any) -> None:
+        try:
+            text = write(self._result_layer.metadata["napari_gifnet"])
+        except GIFNetError as error:
+            show_error(str(error))
+            return
+        QApplication.clipboard().setText(text)
+        show_info("Copied to the clipboard.")
+
+    def _on_side_by_side(self, on: bool) -> None:
+        self.viewer.grid.enabled = on
+
+    def _on_compare(self) -> None:
+        try:
+            self.table.value = comparison_table(
+                self.viewer, self._result_layer, self.baseline.value
+            )
+        except GIFNetError as error:
+            show_error(str(error))
+            return
+        self.copy_table.visible = True
+
+
+def _choice(label: str, choices: dict[str, str], tooltip: str) -> ComboBox:
+    return ComboBox(label=label, choices=list(choices.items()), tooltip=tooltip)
+
+
+def _text() -> Label:
+    label = Label(value="")
+    label.native.setWordWrap(True)
+    return label
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(seconds, 0.1):.0f} s" if seconds >= 10 else f"{max(seconds, 0.1):.1f} s"
+    return f"{seconds / 60:.0f} min"
