@@ -28,7 +28,7 @@ for command in (fuse, enhance, evaluate, demo, models, samples):
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from .. import __version__
+        from napari_gifnet import __version__
 
         typer.echo(f"napari-gifnet {__version__}")
         raise typer.Exit

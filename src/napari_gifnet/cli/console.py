@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ..errors import GIFNetError
+from napari_gifnet.errors import GIFNetError
 
 USER_ERROR = 2
 INTERRUPTED = 130

@@ -13,12 +13,13 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 import typer
 
-from ..errors import ImageError, OptionError
-from ..fusion import check_run_options, open_engine, plan_fusion, run
-from ..io import FORMATS, FileError, ImageFile, read
-from ..models import list_models, load_model
-from ..pictures.intensity import range_without_looking, to_unit
-from ..pictures.picture import Picture
+from napari_gifnet.errors import ImageError, OptionError
+from napari_gifnet.fusion import check_run_options, open_engine, plan_fusion, run
+from napari_gifnet.io import FORMATS, FileError, ImageFile, read
+from napari_gifnet.models import list_models, load_model
+from napari_gifnet.pictures.intensity import range_without_looking, to_unit
+from napari_gifnet.pictures.picture import Picture
+
 from .console import note, progress_bar
 from .fusing import open_images
 from .options import (
@@ -70,7 +71,7 @@ def evaluate(
     fused: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[FUSED]",
+            metavar="FUSED",
             help="What was made of them, by any program; images of a folder are matched by their "
             "names, whatever the suffixes.",
             show_default=False,
@@ -158,10 +159,7 @@ def find_scenes(a: Path, b: Path, fused: Path | None) -> list[Scene]:
     alone = sorted(set.union(*map(set, found)) - set(shared))
     if alone:
         note(f"left out, since not in every folder: {', '.join(alone)}.")
-    return [
-        Scene(stem, *(images[stem] for images in found))
-        for stem in shared
-    ]
+    return [Scene(stem, *(images[stem] for images in found)) for stem in shared]
 
 
 def _images_by_stem(folder: Path) -> dict[str, Path]:
@@ -178,7 +176,7 @@ def _images_by_stem(folder: Path) -> dict[str, Path]:
 
 
 def _baselines() -> dict[str, Callable[..., np.ndarray]]:
-    from ..baselines import BASELINES
+    from napari_gifnet.baselines import BASELINES
 
     return BASELINES
 
@@ -215,7 +213,7 @@ def _judge(
     metrics: list[str] | None,
 ) -> Iterator[Row]:
     """Yield a row for each plane and method; `made` is the name of that of the files."""
-    from ..metrics import evaluate as score
+    from napari_gifnet.metrics import evaluate as score
 
     a, b = open_images([scene.a, scene.b], None)
     plan = plan_fusion(a.data, b.data, rgb=(a.in_color, b.in_color), **options)
@@ -225,12 +223,10 @@ def _judge(
     results |= {name: fuse(a, b) for name, fuse in fusers.items()}
     for index in np.ndindex(plan.a.leading):
         image = f"{scene.name}[{','.join(map(str, index))}]" if index else scene.name
-        sources = [
-            _judged_plane(picture, limits, index)
-            for picture, limits in ((plan.a, plan.range_a), (plan.b, plan.range_b))
-        ]
+        plane_a = _judged_plane(plan.a, plan.range_a, index)
+        plane_b = _judged_plane(plan.b, plan.range_b, index)
         for name, result in results.items():
-            yield Row(image, name, score(*sources, result[index], metrics))
+            yield Row(image, name, score(plane_a, plane_b, result[index], metrics))
 
 
 def _read_fused(path: Path, source: Picture) -> np.ndarray:

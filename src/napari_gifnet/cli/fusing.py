@@ -10,14 +10,15 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from .. import __version__
-from ..errors import ImageError, OptionError
-from ..fusion import Plan, check_run_options, open_engine, plan_fusion, run
-from ..io import ImageFile, check_destination, check_format, find_format, read, write
-from ..models import DEFAULT_MODEL, load_model
-from ..pictures.intensity import check_intensity
-from ..pictures.picture import format_sides
-from ..pictures.tasks import PANSHARPENING
+from napari_gifnet import __version__
+from napari_gifnet.errors import ImageError, OptionError
+from napari_gifnet.fusion import Plan, check_run_options, open_engine, plan_fusion, run
+from napari_gifnet.io import ImageFile, check_destination, check_format, find_format, read, write
+from napari_gifnet.models import DEFAULT_MODEL, load_model
+from napari_gifnet.pictures.intensity import check_intensity
+from napari_gifnet.pictures.picture import format_sides
+from napari_gifnet.pictures.tasks import PANSHARPENING
+
 from .console import note, progress_bar
 from .options import (
     Color,
@@ -94,7 +95,7 @@ def fuse(
     if bands_in_color:
         axes = axes.replace("C", "") + "S"
     check_format(output, axes, plan.dtype)
-    fused, doings = _carry_out(plan, model, device, precision, tile)
+    fused, doings = carry_out(plan, model, device, precision, tile)
     if bands_in_color:
         fused = np.moveaxis(fused, -3, -1)
     sources = ", ".join(path.name for path in images[:-1])
@@ -134,7 +135,7 @@ def enhance(
     )
     axes = _result_axes(plan, opened, opened)
     check_format(output, axes, plan.dtype)
-    enhanced, doings = _carry_out(plan, model, device, precision, tile)
+    enhanced, doings = carry_out(plan, model, device, precision, tile)
     _store(output, enhanced, axes, opened.spacing, image.name, doings)
 
 
@@ -184,7 +185,7 @@ def _result_axes(plan: Plan, a: ImageFile, b: ImageFile) -> str:
     return stack if plan.chroma == "none" else f"{stack}S"
 
 
-def _carry_out(
+def carry_out(
     plan: Plan, model: str, device: str, precision: str, tile: str
 ) -> tuple[np.ndarray, str]:
     """Return the fused image and what was done, in words."""

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from ..download import cache_dir
-from ..io import FileError, Length, check_destination, write
-from ..models import DEFAULT_MODEL, list_models
-from ..samples import SampleImage, find_sample, list_samples, load_sample
+from napari_gifnet.download import cache_dir
+from napari_gifnet.io import FileError, Length, check_destination, write
+from napari_gifnet.models import DEFAULT_MODEL, list_models
+from napari_gifnet.samples import SampleImage, find_sample, list_samples, load_sample
+
 from .console import progress_bar
 
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import OptionError
-from ..fusion import PRECISIONS
-from ..models import list_models
-from ..pictures.tasks import TASKS
+from napari_gifnet.errors import OptionError
+from napari_gifnet.fusion import PRECISIONS
+from napari_gifnet.models import list_models
+from napari_gifnet.pictures.tasks import TASKS
 
 RUNNING = "How it is run"
 

@@ -24,6 +24,7 @@ from napari_gifnet.network import GIFNet
 from napari_gifnet.network.attention import (
     DIM,
     HEADS,
+    WINDOW,
     StreamBlock,
     cut_windows,
     join_windows,
@@ -45,9 +46,12 @@ class Moments:
     @classmethod
     def of(cls, x: Tensor) -> Moments:
         """Moments of each map of a batch (N, H, W, C)."""
-        flat = x.reshape(len(x), -1).float()
-        variance, mean = torch.var_mean(flat, dim=1, correction=0)
-        return cls(_exact(mean), _exact(variance), flat.shape[1])
+        x = x.float()
+        count = x[0].numel()
+        # two vectorised passes: torch's var_mean is several times slower on a CPU
+        mean = x.mean(dim=(1, 2, 3), keepdim=True)
+        variance = (x - mean).square_().mean(dim=(1, 2, 3))
+        return cls(_exact(mean.flatten()), _exact(variance), count)
 
     def __add__(self, other: Moments) -> Moments:
         """Moments of two parts together (Chan et al. 1979), without the cancellation of plain sums."""
@@ -71,15 +75,14 @@ class Linear:
     weight: Tensor
     bias: Tensor
 
-    def __call__(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        """Map (N, H, W, C) → (N, H, W, K), plus `residual`."""
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map (N, H, W, C) → (N, H, W, K)."""
         n, h, w, c = x.shape
         if len(self.weight) == 1:
             flat = torch.addmm(self.bias[0], x.reshape(-1, c), self.weight[0])
         else:
             flat = torch.baddbmm(self.bias, x.reshape(n, -1, c), self.weight)
-        y = flat.view(n, h, w, -1)
-        return y if residual is None else y.add_(residual)
+        return flat.view(n, h, w, -1)
 
     def to(self, like: Tensor) -> Linear:
         """On the device and in the precision of `like`."""
@@ -129,13 +132,13 @@ class FoldedBlock:
 
     def __init__(self, part: StreamBlock, position_bias: Tensor, queries: bool = True) -> None:
         w = _Weights(part)
-        qk, qk_bias = w.matrix("qk.weight"), w["qk.bias"]
         scale = torch.ones(2 * DIM, dtype=torch.float64)
         scale[:DIM] = HEAD_DIM**-0.5
-        weight = torch.cat((qk * scale, w.matrix("v.weight")), 1)
-        bias = torch.cat((qk_bias * scale, w["v.bias"]))
+        weight = torch.cat((w.matrix("v.weight"), w.matrix("qk.weight") * scale), 1)
+        bias = torch.cat((w["v.bias"], w["qk.bias"] * scale))
         if not queries:
-            weight, bias = weight[:, DIM:], bias[DIM:]
+            used = [*range(DIM), *range(2 * DIM, 3 * DIM)]
+            weight, bias = weight[:, used], bias[used]
         gain, offset = w["norm.weight"].flatten(), w["norm.bias"].flatten()
         # behind normalisation: ((x − mean) / std · gain + offset) · weight + bias
         self.scaled = gain[:, None] * weight
@@ -172,11 +175,16 @@ class FoldedBlock:
         like = self.position_bias
         std = torch.sqrt(moments.variance + self.eps)[:, None, None]  # (N, 1, 1)
         mean = moments.mean[:, None, None]
-        before = Linear(self.scaled / std, self.constant - mean / std * self.from_mean)
+        weight = self.scaled / std
+        bias = self.constant - mean / std * self.from_mean
+        values, queries_keys = (
+            Linear(weight[..., part], bias[..., part]).to(like)
+            for part in (slice(DIM), slice(DIM, None))
+        )
         rescale = self.rescale[0] * std + self.rescale[1]
         rebias = self.rebias[0] * mean + self.rebias[1]
         after = Linear(self.project[0] * rescale, self.project[1] * rescale + rebias)
-        return ReadyBlock(self, before.to(like), after.to(like))
+        return ReadyBlock(self, values, queries_keys, after.to(like))
 
 
 @dataclass(frozen=True)
@@ -184,18 +192,19 @@ class ReadyBlock:
     """A stream of a block with an image's statistics folded in."""
 
     block: FoldedBlock
-    before: Linear  # x → (Q,) K, V
-    after: Linear  # attention + convolution → what is added to the stream
+    values: Linear
+    queries_keys: Linear  # keys alone where the queries are the other stream's
+    project: Linear  # attention + convolution → what is added to the stream
 
-    def mix(
+    def __call__(
         self,
         x: Tensor,
         core: tuple[slice, slice],
         border: Padding,
         windows: Padding,
-        queries: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Attention, convolution branch and first residual.
+        queries: list[Tensor] | None = None,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Run the stream through the block.
 
         Parameters
         ----------
@@ -207,32 +216,59 @@ class ReadyBlock:
             What the depthwise convolution lacks around the core: up to 2 where the map ends.
         windows : Padding
             What whole windows lack around the core, where the map ends.
-        queries : Tensor, optional
+        queries : list of Tensor, optional
             Windowed queries of the active stream, instead of its own.
 
         Returns
         -------
-        tuple of Tensor
-            The stream on the core, and the windowed queries that were used.
+        stream : Tensor
+            On the core.
+        queries : list of Tensor
+            The windowed queries that were used, strip by strip.
         """
-        rows, columns = core
-        maps = self.before(x).split(DIM, dim=3)
-        v = maps[-1]
-        *qk, v_core = (m[:, rows, columns] for m in maps)
-        k = _windows(qk[-1], windows)
-        q = _windows(qk[0], windows) if queries is None else queries
-        attended = attend(q, k, _windows(v_core, windows), self.block.position_bias)
-        height, width = v_core.shape[1:3]
-        left, right, top, bottom = windows
-        whole = join_windows(attended, height + top + bottom, width + left + right)
-        whole = whole.permute(0, 2, 3, 1)[:, top : top + height, left : left + width]
-        weight, bias = self.block.depthwise
-        mixed = convolve(v, weight, bias, border, groups=DIM) + whole
-        return self.after(mixed, x[:, rows, columns]), q
+        v = self.values(x)
+        x, v_core = (m[:, core[0], core[1]] for m in (x, v))
+        attended, queries = self._attended(pad(x, windows), pad(v_core, windows), queries)
+        left, _, top, _ = windows
+        height, width = x.shape[1:3]
+        mixed = convolve(v, *self.block.depthwise, border, groups=DIM)
+        mixed += attended[:, top : top + height, left : left + width]
+        out = torch.empty_like(mixed)
+        for strip in strips(mixed):
+            y = self.project(mixed[:, strip]).add_(x[:, strip])
+            hidden = self.block.expand(y).relu_()
+            torch.add(y, self.block.contract(hidden), out=out[:, strip])
+        return out, queries
+
+    def _attended(
+        self, x: Tensor, v: Tensor, queries: list[Tensor] | None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Window attention on a map of whole windows."""
+        out = torch.empty_like(v)
+        used = []
+        for i, strip in enumerate(strips(v)):
+            *own, k = (_windows(m) for m in self.queries_keys(x[:, strip]).split(DIM, dim=3))
+            q = own[0] if queries is None else queries[i]
+            used.append(q)
+            result = attend(q, k, _windows(v[:, strip]), self.block.position_bias)
+            height, width = out[:, strip].shape[1:3]
+            out[:, strip] = join_windows(result, height, width).permute(0, 2, 3, 1)
+        return out, used
 
 
-def _windows(x: Tensor, padding: Padding) -> Tensor:
-    return cut_windows(pad(x, padding).permute(0, 3, 1, 2), HEADS)
+STRIP = 1024
+"""Pixels that a CPU takes through a chain of products at once, so that they stay in its caches."""
+
+
+def strips(x: Tensor) -> list[slice]:
+    """Divide the rows of a map into strips of whole windows; on a GPU it is one."""
+    height, width = x.shape[1:3]
+    rows = height if x.device.type != "cpu" else WINDOW * max(1, STRIP // (WINDOW * width))
+    return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
+
+
+def _windows(x: Tensor) -> Tensor:
+    return cut_windows(x.permute(0, 3, 1, 2), HEADS)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
@@ -326,10 +362,9 @@ class FoldedGIFNet:
         """Both streams → the active stream after block 0 and the gate, on the core."""
         mm, dp = (s.contiguous() for s in streams.split(DIM, dim=3))
         of_mm, of_dp = ready
-        x, queries = of_dp.mix(dp, core, border, windows)
-        guide, _ = of_mm.mix(mm, core, border, windows, queries)
-        x = _mlp(of_dp.block, x)
-        return x.add_(_mlp(of_mm.block, guide).mul_(self.gate))
+        x, queries = of_dp(dp, core, border, windows)
+        guide, _ = of_mm(mm, core, border, windows, queries)
+        return x.add_(guide.mul_(self.gate))
 
     def second_block(
         self,
@@ -340,8 +375,7 @@ class FoldedGIFNet:
         windows: Padding,
     ) -> Tensor:
         """The active stream through block 1, on the core."""
-        x, _ = ready.mix(x, core, border, windows)
-        return _mlp(ready.block, x)
+        return ready(x, core, border, windows)[0]
 
     def decode(
         self, features: Tensor, interacted: Tensor, padding: Padding, paddings: Sequence[Padding]
@@ -350,7 +384,8 @@ class FoldedGIFNet:
 
         `padding` is of the map `interacted`, `paddings` of the four convolutions behind it.
         """
-        x = self.merge_features(features, convolve(interacted, *self.merge_interaction, padding))
+        x = convolve(interacted, *self.merge_interaction, padding)
+        x = self.merge_features(features).add_(x)
         for (weight, bias), edge in zip(self.decoder, paddings, strict=True):
             x = convolve(x.relu_(), weight, bias, edge)
         return x[..., 0].float().tanh_().mul_(0.5).add_(0.5)
@@ -367,6 +402,3 @@ def _cropped_like(x: Tensor, y: Tensor, padding: Padding) -> Tensor:
     left, _, top, _ = padding
     return x[:, 1 - top : 1 - top + y.shape[1], 1 - left : 1 - left + y.shape[2]]
 
-
-def _mlp(block: FoldedBlock, x: Tensor) -> Tensor:
-    return block.contract(block.expand(x).relu_(), x)

@@ -87,7 +87,7 @@ def sobel(plane: Plane, mode: str) -> tuple[Plane, Plane]:
 
 
 def gray_levels(plane: Plane) -> Levels:
-    """Bin of each pixel, of 256 equal ones: in an 8-bit picture the grey level itself."""
+    """Bin of each pixel, of 256 equal ones: in an 8-bit picture the gray level itself."""
     return np.minimum(plane * (BINS / WHITE), BINS - 1).astype(np.intp)
 
 

@@ -22,7 +22,7 @@ def edge_intensity(fused: ArrayLike, *, data_range: DataRange = None) -> float:
     Returns
     -------
     float
-        In grey levels of 255; higher is sharper, or noisier.
+        In gray levels of 255; higher is sharper, or noisier.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def average_gradient(fused: ArrayLike, *, data_range: DataRange = None) -> float
     Returns
     -------
     float
-        In grey levels of 255 per pixel; higher is sharper, or noisier.
+        In gray levels of 255 per pixel; higher is sharper, or noisier.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def spatial_frequency(fused: ArrayLike, *, data_range: DataRange = None) -> floa
     Returns
     -------
     float
-        In grey levels of 255 per pixel; higher is sharper, or noisier.
+        In gray levels of 255 per pixel; higher is sharper, or noisier.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def spatial_frequency(fused: ArrayLike, *, data_range: DataRange = None) -> floa
 
 
 def entropy(fused: ArrayLike, *, data_range: DataRange = None) -> float:
-    """Shannon entropy of the grey levels, in bits (EN).
+    """Shannon entropy of the gray levels, in bits (EN).
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def entropy(fused: ArrayLike, *, data_range: DataRange = None) -> float:
 
 
 def standard_deviation(fused: ArrayLike, *, data_range: DataRange = None) -> float:
-    """Standard deviation of the grey levels over all pixels: contrast (SD).
+    """Standard deviation of the gray levels over all pixels: contrast (SD).
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def standard_deviation(fused: ArrayLike, *, data_range: DataRange = None) -> flo
     Returns
     -------
     float
-        Population standard deviation in grey levels of 255; higher is more contrast.
+        Population standard deviation in gray levels of 255; higher is more contrast.
 
     Raises
     ------

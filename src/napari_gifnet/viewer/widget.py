@@ -16,6 +16,7 @@ from magicgui.widgets import (
     PushButton,
     create_widget,
 )
+from napari.qt.threading import FunctionWorker
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
@@ -25,10 +26,10 @@ from napari_gifnet.errors import GIFNetError
 from napari_gifnet.models import DEFAULT_MODEL, list_models
 from napari_gifnet.pictures.tasks import TASKS
 
-from .background import BackgroundRun, add_result
+from .background import BackgroundRun, add_result, describe
 from .commands import common_task
-from .comparison import comparison_table
-from .layers import LayerOptions, LayerPlan, LayerResult, plan_layers
+from .comparison import as_html, as_text, compare
+from .layers import LayerOptions, LayerPlan, LayerResult, plan_layers, visible_box
 from .probe import DeviceProbe, expected_seconds
 from .provenance import as_command, as_python
 
@@ -61,6 +62,8 @@ class FusionWidget(Container):
         self._run: BackgroundRun | None = None
         self._started = 0.0
         self._result_layer: Any = None
+        self._result_plan: LayerPlan | None = None
+        self._table = ""
 
         self.task = ComboBox(
             label="Task",
@@ -175,6 +178,7 @@ class FusionWidget(Container):
             ]
         )
 
+        self._start_from_preferences()
         self._refresh_timer = QTimer(self.native)
         self._refresh_timer.setSingleShot(True)
         self._refresh_timer.setInterval(100)
@@ -209,11 +213,25 @@ class FusionWidget(Container):
         self.copy_command.changed.connect(lambda: self._copy(as_command))
         self.side_by_side.changed.connect(self._on_side_by_side)
         self.compare_button.changed.connect(self._on_compare)
-        self.copy_table.changed.connect(
-            lambda: QApplication.clipboard().setText(self.table.value)
-        )
+        self.copy_table.changed.connect(lambda: QApplication.clipboard().setText(self._table))
         self.viewer.layers.events.inserted.connect(self._on_inserted)
         self.native.destroyed.connect(self._on_destroyed)
+
+    def _start_from_preferences(self) -> None:
+        """Take the defaults from napari's plugin settings, where there are such."""
+        try:
+            from napari.settings import get_plugin_settings
+
+            defaults = get_plugin_settings("napari-gifnet").defaults
+        except (ImportError, KeyError, AttributeError):  # older than napari 0.9
+            return
+        if defaults.model in self.model.choices:
+            self.model.value = defaults.model
+        else:
+            self.model_file.value = defaults.model
+            self.model.value = FROM_FILE
+        self.device.value = str(defaults.device)
+        self.precision.value = str(defaults.precision)
 
     @property
     def enhancing(self) -> bool:
@@ -249,18 +267,8 @@ class FusionWidget(Container):
                 if self.enhancing
                 else "Open two image layers to fuse, or File > Open Sample > GIFNet."
             )
-        return plan_layers(a, b, self.options(), dims=self.viewer.dims, view=self._view())
-
-    def _view(self) -> Any:
-        """The visible rectangle of the world, (low corner, high corner) of the displayed axes."""
-        if self.extent.value != "view":
-            return None
-        corners = [layer.corner_pixels for layer in (self.layer_a.value,) if layer is not None]
-        if not corners:
-            return None
-        layer = self.layer_a.value
-        low, high = (layer.data_to_world(corner) for corner in layer.corner_pixels)
-        return tuple(low), tuple(high)
+        view = visible_box(a, self.viewer.dims) if self.extent.value == "view" else None
+        return plan_layers(a, b, self.options(), dims=self.viewer.dims, view=view)
 
     def _on_inserted(self, event: Any) -> None:
         QTimer.singleShot(0, self._choose_layers)
@@ -349,6 +357,7 @@ class FusionWidget(Container):
 
     def _on_result(self, result: LayerResult) -> None:
         self._result_layer = add_result(self.viewer, result)
+        self._result_plan = self._run.plan if self._run else None
         notes = result.kwargs["metadata"]["napari_gifnet"].get("notes", [])
         spent = time.monotonic() - self._started
         self.status.value = "\n".join(
@@ -386,13 +395,19 @@ class FusionWidget(Container):
         self.viewer.grid.enabled = on
 
     def _on_compare(self) -> None:
-        try:
-            self.table.value = comparison_table(
-                self.viewer, self._result_layer, self.baseline.value
-            )
-        except GIFNetError as error:
-            show_error(str(error))
-            return
+        layer, plan = self._result_layer, self._result_plan
+        ranges = [one["range"] for one in layer.metadata["napari_gifnet"]["inputs"]]
+        step = [round(x) for x in layer.world_to_data(self.viewer.dims.point[-layer.ndim :])]
+        self.compare_button.enabled = False
+        worker = FunctionWorker(compare, plan, layer.data, ranges, step, self.baseline.value)
+        worker.returned.connect(self._on_compared)
+        worker.errored.connect(lambda error: show_error(describe(error)))
+        worker.finished.connect(lambda: setattr(self.compare_button, "enabled", True))
+        worker.start()
+
+    def _on_compared(self, table: Any) -> None:
+        self._table = as_text(table)
+        self.table.value = as_html(table)
         self.copy_table.visible = True
 
 

@@ -1,0 +1,113 @@
+"""A contact sheet of every example: A, B, and what the network and other methods make of them.
+
+    python benchmarks/contact_sheet.py
+    python benchmarks/contact_sheet.py --model gifnet-cvpr2025 --methods laplacian mertens
+
+Rows are the samples that ship and, where ../shared has them, the examples of GIFNet's authors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from napari_gifnet import fuse, load_model
+from napari_gifnet.baselines import BASELINES
+from napari_gifnet.cli.demo import load_slices
+from napari_gifnet.io import read
+from napari_gifnet.models import DEFAULT_MODEL
+from napari_gifnet.pictures.tasks import TASKS
+from napari_gifnet.samples import list_samples, load_sample
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "shared" / "data" / "gifnet_examples"
+CELL = 360, 270  # width and height of a picture, in pixels
+GAP, HEADER = 10, 30
+TRUE_COLOR = [2, 1, 0]  # of the bands blue, green, red, near infrared
+
+
+class Pair(NamedTuple):
+    """A row of the sheet."""
+
+    title: str
+    task: str
+    a: np.ndarray
+    b: np.ndarray
+
+
+def authors_examples() -> Iterator[Pair]:
+    """Yield the authors' example of each task, where they are there."""
+    for task in TASKS if EXAMPLES.is_dir() else ():
+        files = sorted((EXAMPLES / task).iterdir())
+        *a, b = (read(path).data for path in files)  # ms_band1, …, pan sort like a, b
+        yield Pair(f"{task} (authors' example)", task, np.stack(a) if len(a) > 1 else a[0], b)
+
+
+def shipped_samples() -> Iterator[Pair]:
+    """Yield the pairs of the package; of the brain the slice through a lesion."""
+    for sample in list_samples():
+        if sample.key == "pet_mri":
+            pet, mri, _, _ = load_slices(1)
+            yield Pair(sample.title, sample.task, pet[0], mri[0])
+        elif sample.shipped:
+            a, b = load_sample(sample)
+            yield Pair(sample.title, sample.task, a.data, b.data)
+
+
+def cell(image: np.ndarray) -> Image.Image:
+    """Return an image as a picture that fits a cell; bands in true colour, floats from [0, 1]."""
+    if image.ndim == 3 and image.shape[-1] != 3:
+        image = np.moveaxis(image[TRUE_COLOR], 0, -1)
+    if image.dtype != np.uint8:
+        image = np.uint8(255 * np.clip(image, 0, 1) + 0.5)
+    picture = Image.fromarray(image).convert("RGB")
+    picture.thumbnail(CELL, Image.Resampling.LANCZOS)
+    return picture
+
+
+def draw_row(title: str, pictures: dict[str, np.ndarray]) -> Image.Image:
+    """Return the pictures side by side, with the title above the first and a name above each."""
+    width, height = CELL
+    row = Image.new("RGB", (len(pictures) * (width + GAP), height + HEADER), "white")
+    draw = ImageDraw.Draw(row)
+    font = ImageFont.load_default(16)
+    for column, (name, image) in enumerate(pictures.items()):
+        left = column * (width + GAP)
+        text = f"{title}: {name}" if column == 0 else name
+        draw.text((left + 2, 6), text, "black", font)
+        row.paste(cell(image), (left, HEADER))
+    return row
+
+
+def main() -> None:
+    """Fuse every pair by every method and write the sheet."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="a name or a checkpoint's path")
+    parser.add_argument("--methods", nargs="*", default=[], choices=BASELINES, metavar="BASELINE")
+    parser.add_argument("--output", type=Path, default=Path("contact_sheet.png"))
+    options = parser.parse_args()
+    model = load_model(options.model)
+    rows = []
+    for pair in (*authors_examples(), *shipped_samples()):
+        start = time.perf_counter()
+        task = TASKS[pair.task]
+        pictures = {task.a: pair.a, task.b: pair.b}
+        pictures["GIFNet"] = fuse(pair.a, pair.b, task=pair.task, model=model, dtype=np.uint8)
+        for name in options.methods:
+            pictures[name] = BASELINES[name](pair.a, pair.b, task=pair.task, dtype=np.uint8)
+        rows.append(draw_row(pair.title, pictures))
+        print(f"{pair.title}: {time.perf_counter() - start:.1f} s", flush=True)
+    sheet = Image.new("RGB", (rows[0].width, sum(row.height + GAP for row in rows)), "white")
+    for index, row in enumerate(rows):
+        sheet.paste(row, (0, index * (row.height + GAP)))
+    sheet.save(options.output)
+    print(f"{options.output}: {len(rows)} pairs, model {model.name}")
+
+
+if __name__ == "__main__":
+    main()

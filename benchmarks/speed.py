@@ -1,0 +1,231 @@
+"""Speed and memory of the engine against the published graph: ``python benchmarks/speed.py``.
+
+Every case runs in a process of its own, on random planes with random weights (neither changes the
+cost). The published graph is `network.GIFNet`: eager, float32, the whole image at once.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+SIZES = {"256×256": (256, 256), "520×520": (520, 520), "1280×1024": (1024, 1280)}
+LARGE = {"4096×4096": (4096, 4096)}
+LIVE_MACS = 644_000  # multiply-adds a pixel of the folded graph, each stage computed once
+
+
+def planes(height, width):
+    """Two random planes."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    return [rng.random((height, width), dtype=np.float32) for _ in "ab"]
+
+
+def random_network():
+    """The network with random weights."""
+    import torch
+
+    from napari_gifnet.network import GIFNet
+
+    torch.manual_seed(0)
+    return GIFNet().eval()
+
+
+def peak_memory():
+    """Peak resident memory of this process, in bytes."""
+    scale = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+
+
+def published(height, width, device, repeats):
+    """Seconds of the published graph, and its output's mean as a check."""
+    import torch
+
+    network = random_network().to(device)
+    a, b = (torch.from_numpy(p)[None, None].to(device) for p in planes(height, width))
+    best = float("inf")
+    with torch.inference_mode():
+        for _ in range(repeats):
+            start = time.perf_counter()
+            network(a, b).cpu()
+            best = min(best, time.perf_counter() - start)
+    return best, {}
+
+
+def engine(height, width, device, repeats, precision, tile, memory):
+    """Seconds of the engine."""
+    from napari_gifnet.engine import Engine
+
+    runner = Engine(random_network(), device, precision, tile, memory)
+    a, b = planes(height, width)
+    best = float("inf")
+    for _ in range(repeats):
+        start = time.perf_counter()
+        list(runner.fuse_planes([(a, b)], 1))
+        best = min(best, time.perf_counter() - start)
+    return best, {"tile": runner.tile, "precision": runner.precision, "notes": runner.notes}
+
+
+def ceiling(device, precision):
+    """Multiply-adds a second of a large matrix product, doubled: FLOP/s."""
+    import torch
+
+    n = 2048 if device == "cpu" else 8192
+    x = torch.randn(n, n, dtype=getattr(torch, precision), device=device)
+    best = float("inf")
+    for _ in range(5):
+        start = time.perf_counter()
+        (x @ x)[0, 0].item()
+        best = min(best, time.perf_counter() - start)
+    return 2 * n**3 / best, {}
+
+
+def bandwidth(device):
+    """Bytes a second that a copy reads and writes."""
+    import torch
+
+    x = torch.empty(1 << 28, dtype=torch.uint8, device=device)
+    y = torch.empty_like(x)
+    best = float("inf")
+    for _ in range(5):
+        start = time.perf_counter()
+        y.copy_(x)
+        y[0].item()
+        best = min(best, time.perf_counter() - start)
+    return 2 * x.nbytes / best, {}
+
+
+def first_result(side):
+    """Seconds from fuse(...) to the array in a fresh process, torch's import not counted."""
+    import torch  # noqa: F401
+
+    import napari_gifnet
+    from napari_gifnet.models import list_models
+
+    a, b = planes(side, side)
+    if not list_models()[0].shipped:
+        return float("nan"), {}
+    start = time.perf_counter()
+    napari_gifnet.fuse(a, b)
+    return time.perf_counter() - start, {}
+
+
+CASES = {
+    f.__name__: f for f in (published, engine, ceiling, bandwidth, first_result)
+}
+
+
+def measure(case, **options):
+    """Run a case in a process of its own; None if it failed, as from lack of memory."""
+    command = [sys.executable, __file__, "--case", case, "--options", json.dumps(options)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = "killed" if done.returncode < 0 else done.stderr.strip().splitlines()[-1]
+        print(f"{case} {options}: {reason}", file=sys.stderr)
+        return None
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def machine(device):
+    """One line on the machine."""
+    import torch
+
+    if device != "cpu":
+        name = torch.cuda.get_device_name()
+    else:
+        info = Path("/proc/cpuinfo")
+        models = [
+            line.split(":")[1].strip()
+            for line in (info.read_text().splitlines() if info.exists() else [])
+            if line.startswith("model name")
+        ]
+        name = models[0] if models else platform.processor()
+        capabilities = torch.cpu.get_capabilities()
+        widest = next((n for n in ("amx_bf16", "avx512_f", "avx2") if capabilities.get(n)), "")
+        name = f"{name}, {os.cpu_count()} cores, {widest}"
+    return f"{name}; PyTorch {torch.__version__}, Python {platform.python_version()}"
+
+
+def report(device, sizes, precisions, repeats, large_repeats):
+    """Measure everything and return the Markdown lines."""
+    lines = [f"Machine: {machine(device)}.", ""]
+    ceilings = {}
+    for precision in precisions:
+        found = measure("ceiling", device=device, precision=precision)
+        ceilings[precision] = found["value"]
+        lines.append(f"Large matrix product, {precision}: {found['value'] / 1e9:,.0f} GFLOP/s.")
+    if device != "cpu":
+        copied = measure("bandwidth", device=device)["value"]
+        lines.append(f"Copy bandwidth: {copied / 1e9:,.0f} GB/s.")
+    lines += [
+        "",
+        "| plane | graph | precision | seconds | ratio | kpx/s | of the ceiling | peak memory |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+
+    def row(size, graph, precision, found, reference, macs=None):
+        if found is None:
+            return f"| {size} | {graph} | {precision} | did not finish | | | | |"
+        height, width = {**SIZES, **LARGE}[size]
+        rate = height * width / found["value"]
+        share = f"{2 * macs * rate / ceilings[precision]:.0%}" if macs else ""
+        ratio = f"{reference['value'] / found['value']:.1f}×" if reference else ""
+        return (
+            f"| {size} | {graph} | {precision} | {found['value']:.2f} | {ratio} | "
+            f"{rate / 1e3:.0f} | {share} | {found['memory'] / 1e9:.2f} GB |"
+        )
+
+    for size in sizes:
+        height, width = {**SIZES, **LARGE}[size]
+        common = {"height": height, "width": width, "device": device}
+        large = size in LARGE
+        count = large_repeats if large or size == "1280×1024" else repeats
+        reference = None if large else measure("published", **common, repeats=count)
+        if not large:
+            lines.append(row(size, "published", "float32", reference, reference, 785_000))
+        for precision in precisions:
+            found = measure(
+                "engine", **common, repeats=count, precision=precision, tile="auto", memory=None
+            )
+            lines.append(row(size, "engine", precision, found, reference, LIVE_MACS))
+            print(lines[-1], file=sys.stderr, flush=True)
+    lines.append("")
+    for side in (256, 512):
+        found = measure("first_result", side=side)
+        lines.append(f"First result at {side}×{side}, model loading included: {found['value']:.2f} s.")
+    return lines
+
+
+def main():
+    """Print the table, or run one case."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precisions", nargs="+", default=["float32"])
+    parser.add_argument("--sizes", nargs="+", default=[*SIZES, *LARGE])
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--large-repeats", type=int, default=1)
+    parser.add_argument("--case", choices=CASES)
+    parser.add_argument("--options", type=json.loads, default={})
+    arguments = parser.parse_args()
+    if arguments.case:
+        value, more = CASES[arguments.case](**arguments.options)
+        print(json.dumps({"value": value, "memory": peak_memory(), **more}))
+        return
+    lines = report(
+        arguments.device,
+        arguments.sizes,
+        arguments.precisions,
+        arguments.repeats,
+        arguments.large_repeats,
+    )
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""``gifnet demo``: the MRI + PET sample, fused and shown, or written where there is no display."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from napari_gifnet.fusion import plan_fusion
+from napari_gifnet.io import FileError, Length, write
+from napari_gifnet.models import DEFAULT_MODEL
+from napari_gifnet.samples import SampleImage, load_sample
+
+from .console import note
+from .fusing import carry_out
+from .options import DeviceName, ModelName, Precision, Tile
+
+FOLDER = Path("gifnet-demo")
+NAMES = ("gifnet-demo.png", "gifnet-demo.tif")
+ZOOM = 2
+"""Of the picture: a slice is small on a screen."""
+
+_OPEN_A_CONTEXT = """
+import sys
+from qtpy.QtGui import QGuiApplication, QOpenGLContext
+app = QGuiApplication(sys.argv)
+sys.exit(not QOpenGLContext().create())
+"""
+
+
+def demo(
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Write a picture and a TIFF into this folder and open no window.",
+            show_default=f"a window, or {FOLDER}/ where there is no display",
+        ),
+    ] = None,
+    slices: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="COUNT",
+            help="How many slices, around a lesion. All 142 take minutes without a GPU.",
+        ),
+    ] = 24,
+    model: ModelName = DEFAULT_MODEL,
+    device: DeviceName = "auto",
+    precision: Precision = "auto",
+    tile: Tile = "auto",
+) -> None:
+    """See it at work: fuse a brain's PET with its MRI and show all three in napari.
+
+    The sample ships with the package: a phantom with two lesions, at 1 mm in MRI and at 2.5 mm in
+    PET, which is resampled to the MRI's grid. Without a display, a picture and a TIFF are written.
+
+    \b
+    Examples:
+      gifnet demo
+      gifnet demo --output pictures
+      gifnet demo --slices 142 --device cuda
+    """
+    trouble = None
+    if output is None and (trouble := find_trouble_with_windows()):
+        note(f"{trouble}: the result will be written into {FOLDER}.")
+        output = FOLDER
+    if output is not None:
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FileError(f"The folder {output} cannot be made: {error.strerror}.") from error
+
+    in_heat, anatomy, grid, shown = load_slices(slices)
+    plan = plan_fusion(in_heat, anatomy, task="pet_mri", dtype=np.uint8)
+    fused, doings = carry_out(plan, model, device, precision, tile)
+    typer.echo(doings)
+    if output is None:
+        _open_napari(fused, grid, shown)
+    else:
+        _write(output, in_heat, anatomy, fused, grid, shown, doings)
+
+
+def find_trouble_with_windows() -> str | None:
+    """Return why napari cannot open a window here, None if it can."""
+    if find_spec("napari") is None:
+        return "napari is not installed"
+    if sys.platform == "linux" and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
+        return "There is no display"
+    # Qt ends the whole process where it finds no display, so another one tries
+    tried = subprocess.run(
+        [sys.executable, "-c", _OPEN_A_CONTEXT], capture_output=True, text=True, check=False
+    )
+    return None if tried.returncode == 0 else "Qt cannot open a window with OpenGL here"
+
+
+def load_slices(count: int) -> tuple[np.ndarray, np.ndarray, Any, int]:
+    """Return PET in colour and MRI on one grid, that grid, and the slice through a lesion.
+
+    Parameters
+    ----------
+    count : int
+        How many slices, around the lesion.
+
+    Returns
+    -------
+    pet : array (count, Y, X, 3)
+        float32 in [0, 1].
+    mri : array (count, Y, X)
+        uint8.
+    grid : WorldGrid
+    lesion : int
+        Its slice among them.
+    """
+    from napari_gifnet.viewer.resampling import resample
+
+    pet, mri = load_sample("pet_mri")
+    height = pet.facts["lesions"][0]["position"][0]
+    lesion = round((height - mri.translate[0]) / mri.scale[0])
+    count = min(count, len(mri.data))
+    start = min(max(lesion - count // 2, 0), len(mri.data) - count)
+    slab = slice(start, start + count)
+    grid = _grid(mri).crop([slab, slice(None), slice(None)])
+    uptake = np.nan_to_num(resample(pet.data, _grid(pet), grid))  # none outside of its field
+    return heat(uptake / pet.data.max()), mri.data[slab], grid, lesion - start
+
+
+def heat(unit: np.ndarray) -> np.ndarray:
+    """Colour values in [0, 1] from black over red and yellow to white: (...) → (..., 3)."""
+    return np.clip(3 * unit[..., None] - np.arange(3, dtype=np.float32), 0, 1)
+
+
+def _grid(image: SampleImage) -> Any:
+    from napari_gifnet.viewer.geometry import WorldGrid
+
+    n = image.data.ndim
+    return WorldGrid(
+        name=image.name,
+        shape=image.data.shape,
+        scale=np.array(image.scale),
+        translate=np.array(image.translate),
+        rotate=np.eye(n),
+        shear=np.eye(n),
+        affine=np.eye(n + 1),
+        units=(image.units,) * n,
+        axis_labels=image.axis_labels,
+    )
+
+
+def _open_napari(fused: np.ndarray, grid: Any, shown: int) -> None:
+    """Show PET over MRI on one side and the result on the other, until the window is closed."""
+    import napari
+
+    from napari_gifnet.viewer.samples import pet_mri
+
+    viewer = napari.Viewer(title="gifnet demo: PET over MRI, and both fused")
+    for data, options, _ in pet_mri():
+        viewer.add_image(data, **options)
+    viewer.add_image(fused, rgb=True, name="Fused (GIFNet)", **grid.layer_kwargs())
+    grid_view = getattr(viewer, "canvas", viewer).grid  # viewer.grid before napari 0.9
+    grid_view.stride, grid_view.shape = 2, (1, 2)
+    grid_view.enabled = True
+    viewer.reset_view()
+    viewer.dims.set_point(0, grid.to_world([shown, 0, 0])[0])
+    napari.run()
+
+
+def _write(
+    folder: Path,
+    in_heat: np.ndarray,
+    anatomy: np.ndarray,
+    fused: np.ndarray,
+    grid: Any,
+    shown: int,
+    doings: str,
+) -> None:
+    picture, stack = (folder / name for name in NAMES)
+    gray = np.stack([anatomy[shown]] * 3, axis=-1)
+    row = np.hstack([gray, np.uint8(255 * in_heat[shown]), fused[shown]])
+    enlarged = row.repeat(ZOOM, axis=0).repeat(ZOOM, axis=1)
+    write(picture, enlarged, "YXS", description=f"MRI, PET, fused; {doings}")
+    spacing = {
+        axis: Length(float(size), unit)
+        for axis, size, unit in zip("ZYX", grid.scale, grid.units, strict=True)
+    }
+    write(stack, fused, "ZYXS", spacing=spacing, description=doings)
+    typer.echo(f"{picture}: MRI, PET and both fused; {stack}: all {len(fused)} slices.")

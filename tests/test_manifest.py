@@ -1,0 +1,88 @@
+"""The plugin as napari finds it, and the package as it is installed."""
+
+import subprocess
+import sys
+import venv
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from npe2 import PluginManifest
+
+ROOT = Path(__file__).parents[1]
+SHIPPED = ["pet_mri", "infrared_visible", "multi_focus", "multi_exposure"]
+
+
+@pytest.fixture(scope="module")
+def manifest():
+    return PluginManifest.from_distribution("napari-gifnet")
+
+
+def test_every_command_leads_to_a_callable(manifest):
+    for command in manifest.contributions.commands:
+        module, name = command.python_name.split(":")
+        assert callable(getattr(import_module(module), name)), command.id
+
+
+def test_every_menu_is_one_that_plugins_may_add_to(manifest):
+    from napari._app_model.constants import MenuId
+
+    known = {str(menu) for menu in MenuId.contributables()}
+    menus = set(manifest.contributions.menus)
+    assert "napari/layers/filter" in menus
+    assert menus <= known
+
+
+def test_samples_are_contributed_under_their_tasks_names(manifest):
+    keys = [sample.key for sample in manifest.contributions.sample_data]
+    assert keys[:4] == SHIPPED
+    assert sorted(keys[4:]) == sorted(
+        f"gifnet_{task}" for task in [*SHIPPED, "nir_visible", "pansharpening"]
+    )
+    ids = {command.id for command in manifest.contributions.commands}
+    assert not ids & {f"napari-gifnet.{key}" for key in keys}  # they share a namespace
+
+
+def test_the_preferences_have_the_defaults_of_the_widget(manifest):
+    properties = manifest.contributions.configurations["defaults"].properties
+    assert {key: value.default for key, value in properties.items()} == {
+        "model": "gifnet",
+        "device": "auto",
+        "precision": "auto",
+    }
+
+
+def test_the_wheel_holds_manifest_samples_and_weights(tmp_path):
+    """Built and installed into an empty environment, as a user's pip does it."""
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation",
+         "-w", tmp_path, ROOT],
+        check=True,
+    )  # fmt: skip
+    (wheel,) = tmp_path.glob("*.whl")
+    venv.create(tmp_path / "empty", with_pip=True)
+    python = next((tmp_path / "empty").glob("[bS]*/python*"))
+    subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", wheel], check=True)
+    listing = subprocess.run(
+        [python, "-c",
+         "from importlib.metadata import files, entry_points\n"
+         "print(*[f for f in files('napari-gifnet')], sep='\\n')\n"
+         "print(entry_points(group='napari.manifest')['napari-gifnet'].value)"],
+        check=True, capture_output=True, text=True, cwd=tmp_path,
+    ).stdout  # fmt: skip
+    assert "napari_gifnet:napari.yaml" in listing
+    for name in ("napari.yaml", "py.typed", "sample_data/pet.tif", "sample_data/README.md"):
+        assert f"napari_gifnet/{name}" in listing
+    source = ROOT / "src" / "napari_gifnet"
+    for folder in ("weights", "sample_data"):
+        for path in (source / folder).iterdir():
+            if path.is_file():
+                assert path.relative_to(source.parent).as_posix() in listing
+    sizes = [p.stat().st_size for p in (source / "sample_data").iterdir()]
+    assert sum(sizes) < 4e6
+    assert wheel.stat().st_size < 10e6
+
+
+def test_the_top_level_links_lead_into_the_package():
+    for name in ("napari.yaml", "sample_data"):
+        assert (ROOT / name).resolve() == (ROOT / "src" / "napari_gifnet" / name).resolve()
