@@ -64,7 +64,7 @@ def cell(image: np.ndarray) -> Image.Image:
     if image.ndim == 3 and image.shape[-1] != 3:
         image = np.moveaxis(image[TRUE_COLOR], 0, -1)
     if image.dtype != np.uint8:
-        image = np.uint8(255 * np.clip(image, 0, 1) + 0.5)
+        image = (255 * np.clip(image, 0, 1) + 0.5).astype(np.uint8)
     picture = Image.fromarray(image).convert("RGB")
     picture.thumbnail(CELL, Image.Resampling.LANCZOS)
     return picture

@@ -330,7 +330,9 @@ def test_planes_along_an_axis_that_one_layer_lacks(fused, reference):
 def test_the_current_slice(fused, reference, order):
     viewer = ViewerModel()
     a = viewer.add_layer(layer(8, 9, WIDTH, scale=(3, 2, 1), translate=(10, 0, 0)))
-    b = viewer.add_layer(layer(8, 9, WIDTH, name="B", seed=2, scale=(3, 2, 1), translate=a.translate))
+    b = viewer.add_layer(
+        layer(8, 9, WIDTH, name="B", seed=2, scale=(3, 2, 1), translate=a.translate)
+    )
     viewer.dims.order = order
     viewer.dims.set_current_step(order[0], 5)
     result = fused(a, b, extent="slice", viewer=viewer)
@@ -447,17 +449,21 @@ class Counted:
 
 
 @pytest.mark.parametrize("moved", [0, 0.5])
-def test_dask_stays_lazy(fused, moved):
+def test_dask_stays_lazy(fused, options, moved):
     a, b = pair(DEPTH, HEIGHT, WIDTH)
     b.translate = (0, moved, 0)
     counted = Counted(a.data)
     lazy = Image(counted.array, name="A", contrast_limits=(0, 1))
     counted.computed.clear()
-    result = fused(lazy, b)
-    assert counted.computed == []
+    result = run_plan(plan(lazy, b, **options))
     assert type(result.data).__module__.startswith("dask")
+    assert counted.computed == []
     np.asarray(result.data[2])
     assert counted.computed == [2]
+    counted.computed.clear()
+    Image(result.data, **result.kwargs)
+    assert counted.computed == [0]  # the plane that napari shows first
+
     expected = fused(a, b)
     np.testing.assert_allclose(np.asarray(result.data), expected.data, **CLOSE)
     np.testing.assert_allclose(fused(lazy, b, lazy=False).data, expected.data, **CLOSE)
@@ -613,7 +619,9 @@ def test_displayed_colours(fused, reference, colormap, rgb):
 
 
 def test_pansharpening(fused, reference):
-    bands = layer(4, 10, 12, name="MS", scale=(1, 4, 4), translate=(0, 1.5, 1.5), units=("pixel", "m", "m"))
+    bands = layer(
+        4, 10, 12, name="MS", scale=(1, 4, 4), translate=(0, 1.5, 1.5), units=("pixel", "m", "m")
+    )
     pan = layer(40, 48, name="PAN", units="m")
     result = fused(bands, pan, task="pansharpening")
     assert result.data.shape == (4, 40, 48)

@@ -355,6 +355,7 @@ def _placed(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        raise FileError(f"{path} cannot be written: {error.strerror or error}.") from error
+        reason = error.strerror or "there is no space for all of it"
+        raise FileError(f"{path} cannot be written: {reason}.") from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -53,6 +53,15 @@ class Batch(NamedTuple):
     faithful: Tensor
 
 
+class Quadruple(NamedTuple):
+    """The paper's sample: four registered planes of one scene, each (N, 1, S, S)."""
+
+    infrared: Tensor
+    visible: Tensor
+    near: Tensor
+    far: Tensor
+
+
 @dataclass(frozen=True)
 class Scenes:
     """The pictures that patches are cut from, as uint8: pairs of planes, and photographs (Y, X, 3)."""
@@ -101,7 +110,7 @@ def load_scenes(
         A folder with subfolders ``a`` and ``b``: registered pairs under the same stem. Where there
         is ``b_highres``, its pictures serve as photographs too.
     photographs : sequence of Path
-        Folders of photographs.
+        Folders of photographs. Without any, the pairs' detail sides stand in for them.
     hold_out : int
         One scene in so many is kept aside for validation.
     held_out : bool
@@ -126,6 +135,8 @@ def load_scenes(
             pictures += [read_picture(p, 800) for p in kept(pictures_in(pairs / "b_highres"))]
     for folder in photographs:
         pictures += [read_picture(p, 1000) for p in kept(pictures_in(folder))]
+    if not pictures:
+        pictures = [b for _, b in planes]
     pictures = [p if p.ndim == 3 else np.stack([p] * 3, -1) for p in pictures]
     if not planes and not pictures:
         raise ImageError("There is nothing to train on: expected pairs or photographs, found none.")
@@ -292,7 +303,7 @@ def make_batch(
     seed: Sequence[int], scenes: Scenes, shares: dict[str, float], size: int, side: int
 ) -> Batch:
     """Make the batch that belongs to `seed`; the kinds are spread over it by their shares."""
-    kinds = [k for k, share in shares.items() if share > 0]
+    kinds = [k for k, share in shares.items() if share > 0 and (k != "pair" or scenes.pairs)]
     edges = np.cumsum([shares[k] for k in kinds])
     start = np.random.default_rng(seed).random()
     places = (start + np.arange(size) / size) % 1 * edges[-1]  # stratified: few gaps a batch
@@ -301,13 +312,29 @@ def make_batch(
         make = MAKERS[kinds[int(np.searchsorted(edges, place, side="right"))]]
         samples.append(make(np.random.default_rng([*seed, i]), scenes, side))
 
-    def stack(planes: Sequence[Plane]) -> Tensor:
-        whole = np.stack([np.clip(p, 0, 1).astype(np.float32) for p in planes])
-        return torch.from_numpy(whole)[:, None]
-
     return Batch(
-        *(stack([s[i] for s in samples]) for i in range(4)),
-        stack([s.a if s.truth is None else s.truth for s in samples]),
+        *(_stack([s[i] for s in samples]) for i in range(4)),
+        _stack([s.a if s.truth is None else s.truth for s in samples]),
         torch.tensor([s.truth is not None for s in samples]),
         torch.tensor([s.faithful for s in samples]),
     )
+
+
+def make_quadruple(seed: Sequence[int], scenes: Scenes, size: int, side: int) -> Quadruple:
+    """Make the batch of the paper's training that belongs to `seed`."""
+    if not scenes.pairs:
+        raise ImageError(
+            "The paper's recipe trains on registered pairs: expected some, found none."
+        )
+    samples = []
+    for i in range(size):
+        rng = np.random.default_rng([*seed, i])
+        pair = crop(rng, scenes.pairs[rng.integers(len(scenes.pairs))], side)
+        infrared, visible = (luma(p) for p in pair)
+        samples.append((infrared, visible, *focus_pair(rng, visible)))
+    return Quadruple(*(_stack(planes) for planes in zip(*samples, strict=True)))
+
+
+def _stack(planes: Sequence[Plane]) -> Tensor:
+    whole = np.stack([np.clip(p, 0, 1).astype(np.float32) for p in planes])
+    return torch.from_numpy(whole)[:, None]

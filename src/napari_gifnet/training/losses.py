@@ -18,6 +18,11 @@ def _pixels(x: Tensor) -> Tensor:
     return x.mean(dim=(1, 2, 3))
 
 
+def squared_distance(x: Tensor, y: Tensor) -> Tensor:
+    """Mean squared difference."""
+    return _pixels((x - y) ** 2)
+
+
 def sobel(x: Tensor) -> tuple[Tensor, Tensor]:
     """Horizontal and vertical Sobel derivatives, replicated border, in units of a pixel step."""
     kernel = x.new_tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]) / 8
@@ -219,4 +224,4 @@ def information(x: Tensor) -> Tensor:
             x = functional.avg_pool2d(x, 2)
         padded = functional.pad(x, (1, 1, 1, 1), mode="replicate")
         total = total + _pixels(functional.conv2d(padded, kernel) ** 2)
-    return total / 5
+    return total / 5 + _EPS

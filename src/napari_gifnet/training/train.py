@@ -1,4 +1,8 @@
-"""The training loop: one run, described by a frozen dataclass, resumable to the bit."""
+"""The training loop: one run, described by a frozen dataclass, resumable to the bit.
+
+Two recipes: ``"paper"``, the joint training as published (§ 3 of arXiv 2502.19854), and
+``"faithful"``, which trains the path that inference takes with the losses of `faithful_losses`.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +14,19 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_gifnet.errors import OptionError
 from napari_gifnet.network import GIFNet
+from napari_gifnet.network.attention import DIM
 
 from . import losses
-from .data import Batch, Scenes, load_scenes, make_batch
+from .data import Batch, Quadruple, Scenes, load_scenes, make_batch, make_quadruple
+from .picture import draw_progress
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,9 @@ class TrainingRun:
 
     Attributes
     ----------
+    recipe : {"faithful", "paper"}
+        The paper's has no stem and no shares: each step takes the infrared and visible patches of
+        `batch` scenes, makes near and far focus of the visible ones, and makes two updates.
     pairs : str
         Folder of registered pairs (subfolders ``a`` and ``b``, same stems); empty for none.
     photographs : tuple of str
@@ -43,8 +54,14 @@ class TrainingRun:
     weights : mapping
         Weight of each term of `faithful_losses`.
     seed : int
+
+    Raises
+    ------
+    OptionError
+        A patch is too small for the losses.
     """
 
+    recipe: Literal["faithful", "paper"] = "faithful"
     pairs: str = ""
     photographs: tuple[str, ...] = ()
     stem_steps: int = 2000
@@ -122,6 +139,43 @@ def faithful_losses(fused: Tensor, batch: Batch) -> dict[str, Tensor]:
     }
 
 
+def mm_losses(network: GIFNet, batch: Quadruple) -> dict[str, Tensor]:
+    """The paper's multi-modal update: infrared and visible fused, the DP stream as a guide."""
+    features = network.encoder(batch.infrared, batch.visible)
+    with torch.no_grad():
+        guide = network.encoder(batch.near, batch.far)
+    fused = network.fusion(features, network.interaction(features, guide, "mm"))
+    share = torch.softmax(
+        torch.stack([losses.information(p) for p in (batch.infrared, batch.visible)]).log(), dim=0
+    )
+    squares = torch.stack(
+        [losses.squared_distance(fused, p) for p in (batch.infrared, batch.visible)]
+    )
+    return {
+        "mm_fusion": (share * squares).sum(0).mean(),
+        "mm_reconstruction": reconstruction_loss(network, features, batch.visible),
+    }
+
+
+def dp_losses(network: GIFNet, batch: Quadruple) -> dict[str, Tensor]:
+    """The paper's digital-photography update: near and far focus fused, the MM stream as a guide."""
+    features = network.encoder(batch.near, batch.far)
+    with torch.no_grad():
+        guide = network.encoder(batch.infrared, batch.visible)
+    fused = network.fusion(features, network.interaction(features, guide, "dp"))
+    return {
+        "dp_fusion": losses.squared_distance(fused, batch.visible).mean(),
+        "dp_reconstruction": reconstruction_loss(network, features, batch.visible),
+    }
+
+
+def reconstruction_loss(network: GIFNet, features: Tensor, visible: Tensor) -> Tensor:
+    """The shared task: the features of either pair give back the visible plane."""
+    rebuilt = network.reconstruction(features)
+    similarity = losses.multiscale_structural_similarity(rebuilt, visible)
+    return (1 - similarity + losses.squared_distance(rebuilt, visible)).mean()
+
+
 def fuse_without_interaction(network: GIFNet, a: Tensor, b: Tensor) -> Tensor:
     """Encoder and fusion decoder alone, the interaction's features taken as zero."""
     fusion = network.fusion
@@ -143,19 +197,26 @@ class Trainer:
         torch.manual_seed(run.seed)
         self.run, self.scenes, self.device = run, scenes, torch.device(device)
         self.network = GIFNet().to(self.device, memory_format=torch.channels_last)
-        with torch.no_grad():  # the interaction starts silent, and earns its say
-            self.network.fusion.merge.weight[:, 98:].zero_()
+        if run.recipe == "faithful":
+            with torch.no_grad():  # the interaction starts silent, and earns its say
+                self.network.fusion.merge.weight[:, DIM:].zero_()
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=run.stem_rate)
         self.step = 0
 
     @property
     def total(self) -> int:
-        """Updates of both stages together."""
-        return self.run.stem_steps + self.run.steps
+        """Steps of both stages together."""
+        return self._stem_steps + self.run.steps
+
+    @property
+    def _stem_steps(self) -> int:
+        return 0 if self.run.recipe == "paper" else self.run.stem_steps
 
     def learning_rate(self) -> float:
-        """A short rise and a half cosine, in each stage."""
+        """A short rise and a half cosine, in each stage; constant in the paper's recipe."""
         run, step = self.run, self.step
+        if run.recipe == "paper":
+            return run.rate
         stem = step < run.stem_steps
         step, steps = (step, run.stem_steps) if stem else (step - run.stem_steps, run.steps)
         rise = min(1.0, (step + 1) / 50)
@@ -163,16 +224,28 @@ class Trainer:
         return (run.stem_rate if stem else run.rate) * rise * (0.03 + 0.97 * fall)
 
     def update(self) -> dict[str, float]:
-        """Make one update; return its losses."""
-        run = self.run
-        stem = self.step < run.stem_steps
-        size, side = (run.stem_batch, run.stem_side) if stem else (run.batch, run.side)
-        batch = make_batch((run.seed, self.step), self.scenes, dict(run.shares), size, side)
-        batch = Batch(*(t.to(self.device) for t in batch))
+        """Make one step; return its losses."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
+        seed = (self.run.seed, self.step)
+        if self.run.recipe == "paper":
+            quadruple = make_quadruple(seed, self.scenes, self.run.batch, self.run.side)
+            quadruple = Quadruple(*(t.to(self.device) for t in quadruple))
+            parts = {
+                **self._descend(mm_losses(self.network, quadruple)),
+                **self._descend(dp_losses(self.network, quadruple)),
+            }
+        else:
+            parts = self._descend(self._faithful_parts(seed), clip=1.0)
+        self.step += 1
+        return {"loss": sum(parts.values())} | parts
 
-        network = self.network
+    def _faithful_parts(self, seed: tuple[int, int]) -> dict[str, Tensor]:
+        run, network = self.run, self.network
+        stem = self.step < run.stem_steps
+        size, side = (run.stem_batch, run.stem_side) if stem else (run.batch, run.side)
+        batch = make_batch(seed, self.scenes, run.shares, size, side)
+        batch = Batch(*(t.to(self.device) for t in batch))
         parts: dict[str, Tensor] = {}
         if stem:
             fused = fuse_without_interaction(network, batch.a, batch.b)
@@ -184,16 +257,16 @@ class Trainer:
                 rebuilt = network.reconstruction(features)
                 parts["reconstruction"] = (rebuilt - batch.b).abs().mean()
         parts.update(faithful_losses(fused, batch))
-        loss = sum(
-            (run.weights[name] * value for name, value in parts.items()), fused.new_zeros(())
-        )
+        return {name: run.weights[name] * value for name, value in parts.items()}
+
+    def _descend(self, parts: dict[str, Tensor], clip: float | None = None) -> dict[str, float]:
+        """Make one update on the sum of the losses. What has no gradient does not move."""
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        if torch.isfinite(norm):
-            self.optimiser.step()
-        self.step += 1
-        return {"loss": loss.item()} | {name: value.item() for name, value in parts.items()}
+        torch.stack(list(parts.values())).sum().backward()
+        if clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), clip)
+        self.optimiser.step()
+        return {name: value.item() for name, value in parts.items()}
 
     def save(self, path: Path) -> None:
         """Write weights, optimiser and description, all that `load` needs, in one move."""
@@ -215,6 +288,12 @@ class Trainer:
         self.step = state["step"]
 
 
+FIXED = 1 << 31
+"""The step whose batch is drawn as the run goes on; no run gets there."""
+
+MM_DP = ["mm_fusion", "mm_reconstruction", "dp_fusion", "dp_reconstruction"]
+
+
 def train(
     run: TrainingRun,
     output: str | Path,
@@ -230,8 +309,20 @@ def train(
     ----------
     run : TrainingRun
     output : str or Path
-        Folder for ``checkpoint.pt``, ``losses.csv`` and ``run.json``. If it holds a checkpoint of
-        the same run, training goes on from there.
+        Folder for ``checkpoint.pt``, ``losses.csv``, ``run.json`` and ``progress.png``, in the end
+        ``gifnet.safetensors``. If it holds a checkpoint, training goes on from there.
+    device : str
+    save_every : int
+        Steps between two checkpoints.
+    stop_at : int, optional
+        Step to stop at, for now; the schedule is still that of the whole run.
+    progress : callable, optional
+        Called as ``progress(step, steps, losses)`` after each step; what it raises stops the run.
+
+    Returns
+    -------
+    Path
+        Of the checkpoint, which `load_model` takes as it is.
     """
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
@@ -242,12 +333,17 @@ def train(
     if checkpoint.is_file():
         trainer.load(checkpoint)
     (output / "run.json").write_text(json.dumps(dataclasses.asdict(run), indent=2))
-    names = ["loss", *run.weights]
+    fixed = make_batch((run.seed, FIXED), scenes, run.shares, 8, run.side)
+    start = time.perf_counter()
     with (output / "losses.csv").open("a", newline="") as file:
-        table = csv.DictWriter(file, ["step", "seconds", *names], restval="")
-        start = time.perf_counter()
+        table: csv.DictWriter | None = None
         while trainer.step < (stop_at or trainer.total):
             parts = trainer.update()
+            if table is None:
+                names = MM_DP if run.recipe == "paper" else [*run.weights]
+                table = csv.DictWriter(file, ["step", "seconds", "loss", *names], restval="")
+                if file.tell() == 0:
+                    table.writeheader()
             row = {"step": trainer.step, "seconds": round(time.perf_counter() - start, 2)}
             table.writerow(row | {k: round(v, 5) for k, v in parts.items()})
             if progress:
@@ -255,4 +351,15 @@ def train(
             if trainer.step % save_every == 0 or trainer.step == trainer.total:
                 file.flush()
                 trainer.save(checkpoint)
+                draw_progress(trainer.network, fixed, output)
+    if trainer.step == trainer.total:
+        export(trainer.network, run, output / "gifnet.safetensors")
     return checkpoint
+
+
+def export(network: GIFNet, run: TrainingRun, path: Path) -> None:
+    """Write the weights alone, float32, with the run's description in the file's metadata."""
+    from safetensors.torch import save_file
+
+    state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
+    save_file(state, path, metadata={"run": json.dumps(dataclasses.asdict(run))})
