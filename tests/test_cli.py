@@ -382,7 +382,7 @@ def test_evaluate_folders_and_methods(tmp_path, checkpoint):
         assert found == pytest.approx([*scores, np.mean(scores), np.std(scores, ddof=1)], rel=1e-6)
 
     markdown = gifnet(*command, "--format", "markdown").splitlines()
-    assert markdown[0].split() == "| image | method | SSIM |".split()
+    assert markdown[0].split() == ["|", "image", "|", "method", "|", "SSIM", "|"]
     assert set(markdown[1]) == set("| -:")
 
 

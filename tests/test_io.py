@@ -210,7 +210,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, name):
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     try:
         with pytest.raises(
-            FileError, match="cannot be written: (File too large|there is no space)"
+            FileError, match=r"cannot be written: (File too large|there is no space)"
         ):
             write(path, noise((600, 600), "uint8"), "YX")
     finally:

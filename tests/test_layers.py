@@ -375,20 +375,31 @@ def test_the_view(fused):
     assert both.region == (slice(2, 3), slice(3, 11), slice(5, 20))
 
 
-def test_the_view_of_a_multiscale_layer_in_other_units():
+def test_the_view_of_a_multiscale_layer():
     viewer = ViewerModel()
-    a = viewer.add_image(
-        [np.zeros((40, 60)), np.zeros((20, 30))], multiscale=True, scale=(100, 100), units="um"
-    )
-    viewer.add_image(np.zeros((9, 9)), units="mm")
-    viewer.layers.units = ("mm", "mm")
+    levels = [np.zeros((40, 60)), np.zeros((20, 30))]
+    a = viewer.add_image(levels, multiscale=True, scale=(0.1, 0.1), units="mm")
     a.data_level = 1
     a.corner_pixels = np.array([[2, 3], [9, 12]])
-    low, high = visible_box(a, viewer.dims)
+    view = low, high = visible_box(a, viewer.dims)
     np.testing.assert_allclose(low, (0.35, 0.55))
     np.testing.assert_allclose(high, (1.95, 2.55))
-    region = plan(a, dims=viewer.dims, view=(low, high), extent="view").region
+    region = plan(a, dims=viewer.dims, view=view, extent="view").region
     assert region == (slice(4, 20), slice(6, 26))
+
+
+def test_the_view_where_a_layer_is_in_other_units_than_the_viewer():
+    viewer = ViewerModel()
+    a = viewer.add_layer(layer(20, 30, units="mm"))
+    b = viewer.add_layer(layer(20, 30, name="B", scale=(1000, 1000), units="um"))
+    viewer.layers.units = ("um", "um")
+    b.corner_pixels = np.array([[2, 3], [9, 12]])
+    view = visible_box(a, viewer.dims, b)
+    assert view == ((1500, 2500), (9500, 12500))
+    region = plan(a, b, viewer.dims, view, extent="view").region
+    assert region == (slice(2, 10), slice(3, 13))
+    with pytest.raises(OptionError, match="visible of 'A', in mm, .* viewer that shows µm"):
+        visible_box(a, viewer.dims)
 
 
 def test_a_shapes_layer(fused):
@@ -707,7 +718,7 @@ def test_other_layers_are_refused():
     with pytest.raises(ImageError, match="'dots' is of type Points: expected an Image layer"):
         plan(a, Points(name="dots"))
     with pytest.raises(ImageError, match="'Labels' is a Labels layer"):
-        fuse_layers(Labels(np.ones((9, 9), int)), a, viewer=ViewerModel())
+        fuse_layers(Labels(np.ones((9, 9), int)), a, viewer=ViewerModel(), extent="view")
 
 
 @pytest.mark.parametrize("dtype", [np.complex64, object])

@@ -93,7 +93,7 @@ def test_what_the_record_says(viewer, options, checkpoint):
     assert color["resampled"]
     assert color["range"] == [0, 255]
     assert said["parameters"]["extent"] == "box"
-    assert said["parameters"]["region"] == [[0, 3], [2, 9], [2, 12]]
+    assert said["parameters"]["region"] == [[0, 3], [2, 10], [2, 13]]
     assert said["parameters"]["task"] == "infrared_visible"
     assert said["grid_shape"] == [3, HEIGHT, WIDTH]
     assert said["seconds"] > 0

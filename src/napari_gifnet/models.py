@@ -49,7 +49,7 @@ class ModelInfo:
     @property
     def shipped(self) -> bool:
         """Whether the weights are in the package, so that no download is needed."""
-        return self.path is not None and self.path.is_file()
+        return self.path is not None
 
 
 _MODELS = (
@@ -136,7 +136,7 @@ def load_model(
     known = {info.name: info for info in _MODELS}
     if str(model) in known:
         info = known[str(model)]
-        if info.shipped and info.path is not None:
+        if info.path is not None:
             path = info.path
         else:
             from .download import fetch

@@ -11,6 +11,7 @@ from .demo import demo
 from .evaluating import evaluate
 from .fusing import enhance, fuse
 from .listing import models, samples
+from .training import train
 
 __all__ = ["app"]
 
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (fuse, enhance, evaluate, demo, models, samples):
+for command in (fuse, enhance, evaluate, demo, train, models, samples):
     app.command()(command)
 
 

@@ -334,10 +334,10 @@ def train(
         trainer.load(checkpoint)
     (output / "run.json").write_text(json.dumps(dataclasses.asdict(run), indent=2))
     fixed = make_batch((run.seed, FIXED), scenes, run.shares, 8, run.side)
-    start = time.perf_counter()
+    start, end = time.perf_counter(), stop_at or trainer.total
     with (output / "losses.csv").open("a", newline="") as file:
         table: csv.DictWriter | None = None
-        while trainer.step < (stop_at or trainer.total):
+        while trainer.step < end:
             parts = trainer.update()
             if table is None:
                 names = MM_DP if run.recipe == "paper" else [*run.weights]
@@ -348,7 +348,7 @@ def train(
             table.writerow(row | {k: round(v, 5) for k, v in parts.items()})
             if progress:
                 progress(trainer.step, trainer.total, parts)
-            if trainer.step % save_every == 0 or trainer.step == trainer.total:
+            if trainer.step % save_every == 0 or trainer.step == end:
                 file.flush()
                 trainer.save(checkpoint)
                 draw_progress(trainer.network, fixed, output)

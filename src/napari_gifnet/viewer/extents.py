@@ -21,25 +21,44 @@ Region = tuple[slice, ...]
 Box = tuple[tuple[float, ...], tuple[float, ...]]
 
 
-def visible_box(layer: Image, dims: Dims) -> Box:
-    """Return the box of the world in which a viewer shows a layer: its lowest and highest corner.
+def visible_box(layer: Image, dims: Dims, *others: Image) -> Box:
+    """Return the box of the world that a viewer shows: its lowest and highest corner.
 
-    Only the coordinates along the displayed axes mean anything.
+    It ends where the layer ends. Only the coordinates along the displayed axes mean anything.
 
     Parameters
     ----------
     layer : napari.layers.Image
         Drawn by the viewer.
     dims : napari.components.Dims
-        Of the viewer; the box is in its units, and along its last ``layer.ndim`` axes.
+        Of the viewer; the box is in its units, and along its last axes.
+    *others : napari.layers.Image
+        Layers that will do as well where `layer` is in other units than the viewer: napari up to
+        0.9.2 does not convert them when it works out what of a layer is visible.
+
+    Raises
+    ------
+    OptionError
+        No layer is in the units of the viewer.
     """
-    shown = WorldGrid.from_layer(layer, layer.data_level)
-    low, high = np.array(layer.corner_pixels, float)
-    corners = shown.to_world(list(product(*zip(low - 0.5, high + 0.5, strict=True))))
     units = _units(dims)
-    if units is not None:
-        corners *= unit_factors(shown.units, units)
-    return tuple(corners.min(axis=0).tolist()), tuple(corners.max(axis=0).tolist())
+    for each in (layer, *others):
+        shown = WorldGrid.from_layer(each, each.data_level)
+        if units is None or (unit_factors(shown.units, units) == 1).all():
+            low, high = np.array(each.corner_pixels, float)
+            corners = shown.to_world(list(product(*zip(low - 0.5, high + 0.5, strict=True))))
+            return tuple(corners.min(axis=0).tolist()), tuple(corners.max(axis=0).tolist())
+    raise OptionError(
+        f"What is visible of {layer.name!r}, in {layer.units[-1]:~}, is not known in a viewer that "
+        f"shows {units[-1]:~}: set its units, or choose the region with a Shapes layer."
+    )
+
+
+def needs_view(extent: Any) -> bool:
+    """Return whether an extent is, or has a share in, the viewer's view."""
+    if isinstance(extent, (tuple, list)):
+        return any(needs_view(part) for part in extent)
+    return isinstance(extent, str) and extent == "view"
 
 
 def choose_axes(

@@ -14,7 +14,7 @@ from napari_gifnet.models import load_model
 from napari_gifnet.pictures.intensity import Range, join_ranges, measure_range
 from napari_gifnet.pictures.tasks import PANSHARPENING
 
-from .extents import visible_box
+from .extents import needs_view, visible_box
 from .planning import ORDERS, LayerOptions, LayerPlan, plan_layers
 from .provenance import describe_run
 from .sources import Source, check_layer
@@ -122,10 +122,15 @@ def _run_here(
 ) -> Image:
     from napari.layers import Image
 
-    dims = None if viewer is None else viewer.dims
-    check_layer(layer_a)
-    view = None if dims is None else visible_box(layer_a, dims)
-    plan = plan_layers(layer_a, layer_b, LayerOptions(**options), dims=dims, view=view)
+    chosen, dims, view = LayerOptions(**options), None, None
+    layers = (layer_a,) if layer_b is None else (layer_a, layer_b)
+    if viewer is not None:
+        dims = viewer.dims
+        if needs_view(chosen.extent):
+            for layer in layers:
+                check_layer(layer)
+            view = visible_box(layers[0], dims, *layers[1:])
+    plan = plan_layers(layer_a, layer_b, chosen, dims=dims, view=view)
     result = run_plan(plan, progress)
     return Image(result.data, **result.kwargs)
 
