@@ -116,9 +116,7 @@ def first_result(side):
     return time.perf_counter() - start, {}
 
 
-CASES = {
-    f.__name__: f for f in (published, engine, ceiling, bandwidth, first_result)
-}
+CASES = {f.__name__: f for f in (published, engine, ceiling, bandwidth, first_result)}
 
 
 def measure(case, **options):
@@ -198,7 +196,9 @@ def report(device, sizes, precisions, repeats, large_repeats):
     lines.append("")
     for side in (256, 512):
         found = measure("first_result", side=side)
-        lines.append(f"First result at {side}×{side}, model loading included: {found['value']:.2f} s.")
+        lines.append(
+            f"First result at {side}×{side}, model loading included: {found['value']:.2f} s."
+        )
     return lines
 
 

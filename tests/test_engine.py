@@ -73,7 +73,8 @@ def test_tiles_of_their_own_statistics_would_be_seen(random_model):
     """The half-black plane of the tests above does tell exact tiling from a naive one."""
     a, b = plane(1, 64, 128, lopsided=True), plane(2, 64, 128)
     whole = published(random_model.network, a, b)
-    naive = np.hstack([published(random_model.network, a[:, s], b[:, s]) for s in (slice(64), slice(64, 128))])
+    halves = (slice(64), slice(64, 128))
+    naive = np.hstack([published(random_model.network, a[:, s], b[:, s]) for s in halves])
     assert np.abs(naive - whole)[:, :40].max() > 1e-3
 
 

@@ -386,6 +386,9 @@ def test_the_view_of_a_multiscale_layer():
     np.testing.assert_allclose(high, (1.95, 2.55))
     region = plan(a, dims=viewer.dims, view=view, extent="view").region
     assert region == (slice(4, 20), slice(6, 26))
+    b = viewer.add_layer(layer(4, 6, name="B", units="mm"))  # of which napari knows more
+    b.corner_pixels = np.array([[1, 1], [1, 1]])
+    assert visible_box(a, viewer.dims, b) == ((0.5, 0.5), (1.5, 1.5))
 
 
 def test_the_view_where_a_layer_is_in_other_units_than_the_viewer():
@@ -398,7 +401,7 @@ def test_the_view_where_a_layer_is_in_other_units_than_the_viewer():
     assert view == ((1500, 2500), (9500, 12500))
     region = plan(a, b, viewer.dims, view, extent="view").region
     assert region == (slice(2, 10), slice(3, 13))
-    with pytest.raises(OptionError, match="visible of 'A', in mm, .* viewer that shows µm"):
+    with pytest.raises(OptionError, match=r"visible of 'A', in mm, .* viewer that shows µm"):
         visible_box(a, viewer.dims)
 
 

@@ -41,7 +41,8 @@ def test_shell_block(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
-    for name, shape in (("infrared.png", (40, 48)), ("visible.jpg", (40, 48, 3)), ("picture.png", (40, 48, 3))):
+    pictures = {"infrared.png": (40, 48), "visible.jpg": (40, 48, 3), "picture.png": (40, 48, 3)}
+    for name, shape in pictures.items():
         Image.fromarray(rng.integers(0, 255, shape, dtype=np.uint8)).save(name)
     (block,) = (b for b in blocks("sh") if b.startswith("gifnet "))
     for line in block.strip().splitlines():

@@ -132,9 +132,7 @@ def test_cancel_leaves_no_layer_and_a_usable_button(dock, qtbot, monkeypatch):
 def test_an_error_of_torch_ends_in_a_notification_and_a_usable_button(dock, qtbot, monkeypatch):
     viewer, widget = dock
     add_pair(viewer)
-    monkeypatch.setattr(
-        TiledFusion, "run", lambda *_: torch.zeros(2) @ torch.zeros(3)
-    )
+    monkeypatch.setattr(TiledFusion, "run", lambda *_: torch.zeros(2) @ torch.zeros(3))
     before = len(notification_manager.records)
     run_to_the_end(widget, qtbot)
     messages = [str(record.message) for record in notification_manager.records[before:]]
@@ -155,7 +153,9 @@ def test_swap_and_what_a_run_would_do_is_said_before(dock, qtbot):
     assert (widget.layer_a.value, widget.layer_b.value) == (b, a)
 
 
-def test_fuse_two_selected_layers_without_the_dock(make_napari_viewer, qtbot, model_file, monkeypatch):
+def test_fuse_two_selected_layers_without_the_dock(
+    make_napari_viewer, qtbot, model_file, monkeypatch
+):
     from napari_gifnet import models
     from napari_gifnet.viewer import commands
 

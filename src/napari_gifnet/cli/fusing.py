@@ -81,7 +81,7 @@ def fuse(
     a, b = open_images(images, task)
     bands_in_color = task == PANSHARPENING.name and a.in_color
     if task == PANSHARPENING.name:
-        a = _bands_onto(a, b)
+        a = bands_onto(a, b)
     plan = plan_fusion(
         a.data,
         b.data,
@@ -161,7 +161,7 @@ def open_images(paths: list[Path], task: str | None) -> tuple[ImageFile, ImageFi
     return ImageFile(bands, "CYX", parts[0].spacing), b
 
 
-def _bands_onto(bands: ImageFile, pan: ImageFile) -> ImageFile:
+def bands_onto(bands: ImageFile, pan: ImageFile) -> ImageFile:
     """Return the bands in front of the planes, resampled to the panchromatic image."""
     if bands.in_color:
         axes = bands.axes.replace("YXS", "CYX")

@@ -67,7 +67,7 @@ def train(
         pairs=str(pairs or ""),
         photographs=tuple(str(folder) for folder in photographs or ()),
         seed=seed,
-        **{name: value for name, value in chosen.items() if value is not None},
+        **{name: value for name, value in chosen.items() if value is not None},  # type: ignore[arg-type]
     )
     with progress_bar("Training") as report:
         checkpoint = train_network(

@@ -401,4 +401,3 @@ def _cropped_like(x: Tensor, y: Tensor, padding: Padding) -> Tensor:
     """`x` on the region of `y`, which a 3×3 convolution with `padding` made of it."""
     left, _, top, _ = padding
     return x[:, 1 - top : 1 - top + y.shape[1], 1 - left : 1 - left + y.shape[2]]
-

@@ -6,6 +6,8 @@ focus, over-exposed …), `b` the detail side (visible, MRI, far focus, under-ex
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -42,7 +44,7 @@ class Decoder(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         widths = (channels, 64, 32, 16, 1)
-        self.convs = nn.ModuleList(conv3(i, o) for i, o in zip(widths, widths[1:], strict=False))
+        self.convs = nn.ModuleList(conv3(i, o) for i, o in pairwise(widths))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) → (N, 1, H, W) in (−1, 1)."""

@@ -74,9 +74,10 @@ def read_picture(path: Path, longest: int | None = None) -> Plane:
     """Read a picture as uint8 (Y, X) or (Y, X, 3), reduced so that no side exceeds `longest`."""
     from PIL import Image
 
-    with Image.open(path) as image:
-        image.draft("RGB", (longest, longest) if longest else None)
-        image = image.convert("L" if image.mode in {"L", "I;16", "1"} else "RGB")
+    with Image.open(path) as file:
+        if longest:
+            file.draft("RGB", (longest, longest))
+        image = file.convert("L" if file.mode in {"L", "I;16", "1"} else "RGB")
         if longest and max(image.size) > longest:
             image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
         return np.asarray(image)

@@ -100,7 +100,7 @@ def gradient_transfer(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     """
     gradient = sobel(fused)
     fused_strength = strength(gradient)
-    transferred, present = 0.0, 0.0
+    transferred, present = fused.new_zeros(len(fused)), fused.new_zeros(len(fused))
     for source in (a, b):
         own = sobel(source)
         own_strength = strength(own)

@@ -99,6 +99,19 @@ class TrainingRun:
     )
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        sides = (self.side,) if self.recipe == "paper" else (self.stem_side, self.side)
+        smallest = 16 if self.recipe == "paper" else SMALLEST_PATCH
+        if min(sides) < smallest:
+            raise OptionError(
+                f"Patches of {min(sides)} pixels are too small for the losses: "
+                f"expected at least {smallest}."
+            )
+
+
+SMALLEST_PATCH = 48
+"""Four scales of visual information need that many pixels."""
+
 
 def faithful_losses(fused: Tensor, batch: Batch) -> dict[str, Tensor]:
     """What the result should keep of its sources and, where there is a truth, of the truth.

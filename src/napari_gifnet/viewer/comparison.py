@@ -63,7 +63,7 @@ def compare(
     one = replace(plan, region=tuple(region), lazy=False)
     order: Any = ORDERS[plan.options.interpolation]
     a, b = (
-        _plane(source, one, tuple(limits), order)
+        _plane(source, one, (limits[0], limits[1]), order)
         for source, limits in zip((plan.a, plan.b), ranges, strict=True)
     )
     result = np.asarray(fused[tuple(index)], np.float32)

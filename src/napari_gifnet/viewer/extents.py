@@ -33,8 +33,9 @@ def visible_box(layer: Image, dims: Dims, *others: Image) -> Box:
     dims : napari.components.Dims
         Of the viewer; the box is in its units, and along its last axes.
     *others : napari.layers.Image
-        Layers that will do as well where `layer` is in other units than the viewer: napari up to
-        0.9.2 does not convert them when it works out what of a layer is visible.
+        Layers that will do as well, where napari (0.9.2) does not know what of `layer` is visible:
+        it forgets to convert units if those of the viewer are others, and of a multiscale layer it
+        knows the tile that was loaded, which may be much larger.
 
     Raises
     ------
@@ -42,7 +43,7 @@ def visible_box(layer: Image, dims: Dims, *others: Image) -> Box:
         No layer is in the units of the viewer.
     """
     units = _units(dims)
-    for each in (layer, *others):
+    for each in sorted((layer, *others), key=lambda image: image.multiscale):
         shown = WorldGrid.from_layer(each, each.data_level)
         if units is None or (unit_factors(shown.units, units) == 1).all():
             low, high = np.array(each.corner_pixels, float)

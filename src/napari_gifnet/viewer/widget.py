@@ -238,7 +238,7 @@ class FusionWidget(Container):
         """Whether one layer is to be enhanced, rather than two fused."""
         return self.task.value == ENHANCE
 
-    def options(self) -> LayerOptions:
+    def chosen_options(self) -> LayerOptions:
         """What the controls say."""
         model = self.model.value
         return LayerOptions(
@@ -268,7 +268,7 @@ class FusionWidget(Container):
                 else "Open two image layers to fuse, or File > Open Sample > GIFNet."
             )
         view = visible_box(a, self.viewer.dims) if self.extent.value == "view" else None
-        return plan_layers(a, b, self.options(), dims=self.viewer.dims, view=view)
+        return plan_layers(a, b, self.chosen_options(), dims=self.viewer.dims, view=view)
 
     def _on_inserted(self, event: Any) -> None:
         QTimer.singleShot(0, self._choose_layers)
