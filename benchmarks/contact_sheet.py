@@ -15,19 +15,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from napari_gifnet import fuse, load_model
 from napari_gifnet.baselines import BASELINES
 from napari_gifnet.cli.demo import load_slices
 from napari_gifnet.io import read
 from napari_gifnet.models import DEFAULT_MODEL
-from napari_gifnet.pictures.tasks import TASKS
+from napari_gifnet.pictures.tasks import PANSHARPENING, TASKS
 from napari_gifnet.samples import list_samples, load_sample
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "shared" / "data" / "gifnet_examples"
 CELL = 360, 270  # width and height of a picture, in pixels
-GAP, HEADER = 10, 30
+GAP, LINE = 10, 26
 TRUE_COLOR = [2, 1, 0]  # of the bands blue, green, red, near infrared
 
 
@@ -45,7 +45,12 @@ def authors_examples() -> Iterator[Pair]:
     for task in TASKS if EXAMPLES.is_dir() else ():
         files = sorted((EXAMPLES / task).iterdir())
         *a, b = (read(path).data for path in files)  # ms_band1, …, pan sort like a, b
-        yield Pair(f"{task} (authors' example)", task, np.stack(a) if len(a) > 1 else a[0], b)
+        yield Pair(
+            f"{TASKS[task].title}: the authors' example",
+            task,
+            np.stack(a) if len(a) > 1 else a[0],
+            b,
+        )
 
 
 def shipped_samples() -> Iterator[Pair]:
@@ -59,28 +64,26 @@ def shipped_samples() -> Iterator[Pair]:
             yield Pair(sample.title, sample.task, a.data, b.data)
 
 
-def cell(image: np.ndarray) -> Image.Image:
+def cell(image: np.ndarray, gain: float) -> Image.Image:
     """Return an image as a picture that fits a cell; bands in true colour, floats from [0, 1]."""
     if image.ndim == 3 and image.shape[-1] != 3:
         image = np.moveaxis(image[TRUE_COLOR], 0, -1)
-    if image.dtype != np.uint8:
-        image = (255 * np.clip(image, 0, 1) + 0.5).astype(np.uint8)
-    picture = Image.fromarray(image).convert("RGB")
-    picture.thumbnail(CELL, Image.Resampling.LANCZOS)
-    return picture
+    scaled = image * (gain if image.dtype == np.uint8 else 255 * gain)
+    picture = Image.fromarray(np.clip(scaled + 0.5, 0, 255).astype(np.uint8))
+    return ImageOps.contain(picture.convert("RGB"), CELL, Image.Resampling.LANCZOS)
 
 
-def draw_row(title: str, pictures: dict[str, np.ndarray]) -> Image.Image:
-    """Return the pictures side by side, with the title above the first and a name above each."""
-    width, height = CELL
-    row = Image.new("RGB", (len(pictures) * (width + GAP), height + HEADER), "white")
+def draw_row(title: str, pictures: dict[str, np.ndarray], gain: float) -> Image.Image:
+    """Return the pictures side by side under the title, with its name above each."""
+    cells = {name: cell(image, gain) for name, image in pictures.items()}
+    height = max(picture.height for picture in cells.values())
+    row = Image.new("RGB", (len(cells) * (CELL[0] + GAP), height + 2 * LINE + GAP), "white")
     draw = ImageDraw.Draw(row)
-    font = ImageFont.load_default(16)
-    for column, (name, image) in enumerate(pictures.items()):
-        left = column * (width + GAP)
-        text = f"{title}: {name}" if column == 0 else name
-        draw.text((left + 2, 6), text, "black", font)
-        row.paste(cell(image), (left, HEADER))
+    draw.text((GAP, 4), title, "black", ImageFont.load_default(18))
+    for column, (name, picture) in enumerate(cells.items()):
+        left = column * (CELL[0] + GAP) + GAP // 2
+        draw.text((left + GAP // 2, LINE + 3), name, "dimgray", ImageFont.load_default(15))
+        row.paste(picture, (left, 2 * LINE))
     return row
 
 
@@ -100,11 +103,15 @@ def main() -> None:
         pictures["GIFNet"] = fuse(pair.a, pair.b, task=pair.task, model=model, dtype=np.uint8)
         for name in options.methods:
             pictures[name] = BASELINES[name](pair.a, pair.b, task=pair.task, dtype=np.uint8)
-        rows.append(draw_row(pair.title, pictures))
+        # what a satellite sees is dark: its brightest pixels are shown white
+        gain = 255 / np.percentile(pair.b, 99.5) if task == PANSHARPENING else 1.0
+        rows.append(draw_row(pair.title, pictures, gain))
         print(f"{pair.title}: {time.perf_counter() - start:.1f} s", flush=True)
     sheet = Image.new("RGB", (rows[0].width, sum(row.height + GAP for row in rows)), "white")
-    for index, row in enumerate(rows):
-        sheet.paste(row, (0, index * (row.height + GAP)))
+    top = 0
+    for row in rows:
+        sheet.paste(row, (0, top))
+        top += row.height + GAP
     sheet.save(options.output)
     print(f"{options.output}: {len(rows)} pairs, model {model.name}")
 

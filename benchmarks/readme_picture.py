@@ -28,10 +28,11 @@ def main():
 
     viewer = napari.Viewer(show=True)
     viewer.theme = arguments.theme
-    viewer.window.resize(1500, 860)
+    viewer.window.resize(1500, 700)
     viewer.open_sample("napari-gifnet", "pet_mri")
-    mri, pet = viewer.layers
-    viewer.dims.set_point(0, mri.data_to_world((mri.data.shape[0] * 0.55, 0, 0))[0])
+    pet = viewer.layers[-1]
+    lesion = pet.metadata["napari_gifnet"]["lesions"][0]
+    viewer.dims.set_point(0, lesion["position"][0])
     _, widget = viewer.window.add_plugin_dock_widget("napari-gifnet", "GIFNet Fusion")
     if arguments.model != "gifnet":
         widget.model_file.value = arguments.model

@@ -325,6 +325,8 @@ def test_samples_are_written(tmp_path):
     assert pet.spacing == {axis: (pytest.approx(2.5), "mm") for axis in "ZYX"}
     assert "exists already" in gifnet("samples", "pet_mri", "-o", tmp_path, code=2)
     assert "no sample 'holiday'" in gifnet("samples", "holiday", code=2)
+    told = gifnet("samples", "multi_focus", "-o", tmp_path / "pet_mri_a.tif", code=2)
+    assert "cannot be made: File exists" in told
 
 
 def test_models_are_listed():

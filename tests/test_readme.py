@@ -41,7 +41,7 @@ def test_shell_block(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
-    pictures = {"infrared.png": (40, 48), "visible.jpg": (40, 48, 3), "picture.png": (40, 48, 3)}
+    pictures = {"infrared.png": (44, 56), "visible.jpg": (44, 56, 3), "picture.png": (44, 56, 3)}
     for name, shape in pictures.items():
         Image.fromarray(rng.integers(0, 255, shape, dtype=np.uint8)).save(name)
     (block,) = (b for b in blocks("sh") if b.startswith("gifnet "))
@@ -50,7 +50,7 @@ def test_shell_block(tmp_path, monkeypatch):
         assert program == "gifnet"
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 0, f"{line}: {result.output}"
-    assert Image.open("fused.png").size == (48, 40)
+    assert Image.open("fused.png").size == (56, 44)
 
 
 @pytest.mark.parametrize("purpose", ["demo", "test"])

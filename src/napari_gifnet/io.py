@@ -15,7 +15,16 @@ import numpy as np
 from .errors import GIFNetError, MissingDependencyError
 from .pictures.intensity import from_unit
 
-__all__ = ["FileError", "ImageFile", "Length", "check_destination", "check_format", "read", "write"]
+__all__ = [
+    "FileError",
+    "ImageFile",
+    "Length",
+    "check_destination",
+    "check_format",
+    "make_folder",
+    "read",
+    "write",
+]
 
 
 class FileError(GIFNetError):
@@ -170,6 +179,14 @@ def check_destination(path: Path, overwrite: bool = False) -> None:
         raise FileError(f"The folder {path.parent} does not exist: make it first.")
     if not os.access(path.parent, os.W_OK):
         raise FileError(f"The folder {path.parent} cannot be written to: choose another.")
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those it lies in, unless it is there; raise FileError if that fails."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"The folder {path} cannot be made: {error.strerror}.") from error
 
 
 def check_format(path: Path, axes: str, dtype: np.dtype) -> None:

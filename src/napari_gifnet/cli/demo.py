@@ -13,7 +13,7 @@ import numpy as np
 import typer
 
 from napari_gifnet.fusion import plan_fusion
-from napari_gifnet.io import FileError, Length, write
+from napari_gifnet.io import Length, make_folder, write
 from napari_gifnet.models import DEFAULT_MODEL
 from napari_gifnet.samples import SampleImage, load_sample
 
@@ -25,6 +25,9 @@ FOLDER = Path("gifnet-demo")
 NAMES = ("gifnet-demo.png", "gifnet-demo.tif")
 ZOOM = 2
 """Of the picture: a slice is small on a screen."""
+
+PATIENCE = 60
+"""Seconds for Qt to find a display, which may be at the other end of a broken connection."""
 
 _OPEN_A_CONTEXT = """
 import sys
@@ -69,16 +72,13 @@ def demo(
       gifnet demo --output pictures
       gifnet demo --slices 142 --device cuda
     """
-    trouble = None
-    if output is None and (trouble := find_trouble_with_windows()):
-        note(f"{trouble}: the result will be written into {FOLDER}.")
-        output = FOLDER
+    if output is None:
+        trouble = find_trouble_with_windows()
+        if trouble:
+            note(f"{trouble}: the result will be written into {FOLDER}.")
+            output = FOLDER
     if output is not None:
-        try:
-            output.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise FileError(f"The folder {output} cannot be made: {error.strerror}.") from error
-
+        make_folder(output)
     in_heat, anatomy, grid, shown = load_slices(slices)
     plan = plan_fusion(in_heat, anatomy, task="pet_mri", dtype=np.uint8)
     fused, doings = carry_out(plan, model, device, precision, tile)
@@ -96,10 +96,12 @@ def find_trouble_with_windows() -> str | None:
     if sys.platform == "linux" and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
         return "There is no display"
     # Qt ends the whole process where it finds no display, so another one tries
-    tried = subprocess.run(
-        [sys.executable, "-c", _OPEN_A_CONTEXT], capture_output=True, text=True, check=False
-    )
-    return None if tried.returncode == 0 else "Qt cannot open a window with OpenGL here"
+    command = [sys.executable, "-c", _OPEN_A_CONTEXT]
+    try:
+        subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE)
+    except subprocess.SubprocessError:
+        return "Qt cannot open a window with OpenGL here"
+    return None
 
 
 def load_slices(count: int) -> tuple[np.ndarray, np.ndarray, Any, int]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from napari_gifnet.download import cache_dir
-from napari_gifnet.io import FileError, Length, check_destination, write
+from napari_gifnet.io import Length, check_destination, make_folder, write
 from napari_gifnet.models import DEFAULT_MODEL, list_models
 from napari_gifnet.samples import SampleImage, find_sample, list_samples, load_sample
 
@@ -64,10 +64,7 @@ def samples(
     sample = find_sample(key)
     with progress_bar("Downloading") as report:
         pair = load_sample(sample, progress=report)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"The folder {output} cannot be made: {error.strerror}.") from error
+    make_folder(output)
     paths = [
         output / f"{key}_{side}{'.png' if image.data.ndim == 2 + image.rgb else '.tif'}"
         for side, image in zip("ab", pair, strict=True)

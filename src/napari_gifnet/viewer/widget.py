@@ -57,7 +57,7 @@ class FusionWidget(Container):
     """Fuse two image layers, or enhance one, and add the result as a new layer."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
-        super().__init__(labels=True)
+        super().__init__(labels=False)
         self.viewer = napari_viewer
         self._run: BackgroundRun | None = None
         self._started = 0.0
@@ -161,14 +161,19 @@ class FusionWidget(Container):
             ],
             visible=False,
         )
-        self.extend(
-            [
+        self.form = Container(
+            widgets=[
                 self.task,
                 self.layer_a,
                 self.layer_b,
                 self.swap,
                 self.extent,
                 self.more,
+            ]
+        )
+        self.extend(
+            [
+                self.form,
                 self.advanced,
                 self.summary,
                 buttons,
@@ -177,6 +182,9 @@ class FusionWidget(Container):
                 self.after,
             ]
         )
+        for part in (self.form, self.advanced, self.after):
+            part.margins = (0, 0, 0, 0)
+        self.native.layout().addStretch()
 
         self._start_from_preferences()
         self._refresh_timer = QTimer(self.native)
@@ -267,7 +275,9 @@ class FusionWidget(Container):
                 if self.enhancing
                 else "Open two image layers to fuse, or File > Open Sample > GIFNet."
             )
-        view = visible_box(a, self.viewer.dims) if self.extent.value == "view" else None
+        view = None
+        if self.extent.value == "view":
+            view = visible_box(a, self.viewer.dims, *([] if b is None else [b]))
         return plan_layers(a, b, self.chosen_options(), dims=self.viewer.dims, view=view)
 
     def _on_inserted(self, event: Any) -> None:
@@ -315,14 +325,14 @@ class FusionWidget(Container):
         try:
             plan = self.plan()
         except GIFNetError as error:
-            self.summary.value = str(error)
+            _write(self.summary, str(error))
             self.run_button.enabled = False
             return
         lines = [plan.summary, self._probe.sentence]
         seconds = expected_seconds(plan.pixels, self._probe.name)
         if seconds is not None:
             lines.append(f"About {_duration(seconds)}.")
-        self.summary.value = "\n".join(line for line in lines if line)
+        _write(self.summary, "\n".join(line for line in lines if line))
         self.run_button.enabled = True
 
     def _on_run(self) -> None:
@@ -340,35 +350,34 @@ class FusionWidget(Container):
         run.ended.connect(self._on_ended)
         self.run_button.enabled, self.cancel_button.enabled = False, True
         self.progress.value, self.progress.visible = 0, True
-        self.status.value = "Loading the model …"
+        _write(self.status, "Loading the model …")
         self._started = time.monotonic()
         run.start()
 
     def _on_cancel(self) -> None:
         if self._run is not None:
             self._run.cancel()
-            self.status.value = "Cancelling …"
+            _write(self.status, "Cancelling …")
 
     def _on_progress(self, done: int, total: int) -> None:
         self.progress.value = round(1000 * done / max(total, 1))
         spent = time.monotonic() - self._started
         if done and spent > 1 and self.cancel_button.enabled:
-            self.status.value = f"About {_duration(spent / done * (total - done))} left"
+            _write(self.status, f"About {_duration(spent / done * (total - done))} left")
 
     def _on_result(self, result: LayerResult) -> None:
         self._result_layer = add_result(self.viewer, result)
         self._result_plan = self._run.plan if self._run else None
         notes = result.kwargs["metadata"]["napari_gifnet"].get("notes", [])
         spent = time.monotonic() - self._started
-        self.status.value = "\n".join(
-            [f"Added {self._result_layer.name!r} after {_duration(spent)}.", *notes]
-        )
+        added = f"Added {self._result_layer.name!r} after {_duration(spent)}."
         self.after.visible = True
+        _write(self.status, "\n".join([added, *notes]))
         self.table.value, self.copy_table.visible = "", False
         self.compare_button.enabled = not self.enhancing
 
     def _on_failed(self, sentence: str) -> None:
-        self.status.value = sentence
+        _write(self.status, sentence)
         show_error(sentence)
 
     def _on_ended(self) -> None:
@@ -376,7 +385,7 @@ class FusionWidget(Container):
         self.run_button.enabled, self.cancel_button.enabled = True, False
         self.progress.visible = False
         if self.status.value == "Cancelling …":
-            self.status.value = "Cancelled; nothing was added."
+            _write(self.status, "Cancelled; nothing was added.")
 
     def _on_destroyed(self) -> None:
         if self._run is not None:
@@ -407,7 +416,7 @@ class FusionWidget(Container):
 
     def _on_compared(self, table: Any) -> None:
         self._table = as_text(table)
-        self.table.value = as_html(table)
+        _write(self.table, as_html(table))
         self.copy_table.visible = True
 
 
@@ -419,6 +428,13 @@ def _text() -> Label:
     label = Label(value="")
     label.native.setWordWrap(True)
     return label
+
+
+def _write(label: Label, text: str) -> None:
+    """Show a text, and as much of it as it takes: Qt's layouts forget the lines of a wrapped label."""
+    label.value = text
+    native = label.native
+    native.setMinimumHeight(native.heightForWidth(max(native.width(), 150)) if text else 0)
 
 
 def _duration(seconds: float) -> str:
