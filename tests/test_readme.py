@@ -50,7 +50,8 @@ def test_shell_block(tmp_path, monkeypatch):
         assert program == "gifnet"
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 0, f"{line}: {result.output}"
-    assert Image.open("fused.png").size == (56, 44)
+    with Image.open("fused.png") as fused:
+        assert fused.size == (56, 44)
 
 
 @pytest.mark.parametrize("purpose", ["demo", "test"])

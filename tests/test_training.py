@@ -1,6 +1,7 @@
 """Training: losses that fall, streams that are left alone, runs that go on after a kill."""
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 
@@ -23,7 +25,7 @@ from napari_gifnet.metrics import (
 from napari_gifnet.network import GIFNet
 from napari_gifnet.training import TrainingRun, losses, train
 from napari_gifnet.training.data import MAKERS, load_scenes, make_batch, make_quadruple
-from napari_gifnet.training.train import Trainer, dp_losses, faithful_losses, mm_losses
+from napari_gifnet.training.train import Trainer, dp_losses, export, faithful_losses, mm_losses
 
 
 def texture(seed, size=(72, 80)):
@@ -227,3 +229,13 @@ class TestLosses:
     def test_information_prefers_texture(self):
         flat, rough = tensor(texture(1) * 0.1), tensor(texture(1))
         assert losses.information(rough) > 10 * losses.information(flat)
+
+
+def test_exported_weights_say_how_they_were_trained_but_not_where(pairs, tmp_path):
+    run = small_run(pairs, seed=7)
+    export(GIFNet(), run, tmp_path / "x.safetensors")
+    with safe_open(tmp_path / "x.safetensors", "pt") as file:
+        description = json.loads(file.metadata()["run"])
+    assert description["seed"] == 7
+    assert description["pairs"] == pairs.name
+    assert str(pairs.parent) not in json.dumps(description)

@@ -83,16 +83,16 @@ class TrainingRun:
     )
     weights: Mapping[str, float] = field(
         default_factory=lambda: {
-            "edges": 3.0,
-            "information": 1.2,
+            "edges": 6.0,
+            "information": 2.5,
             "differences": 1.0,
             "sharpness": 1.0,
-            "structure": 0.4,
-            "gradient": 3.0,
-            "intensity": 1.5,
+            "structure": 0.3,
+            "gradient": 0.5,
+            "intensity": 0.4,
             "beyond": 8.0,
-            "truth": 12.0,
-            "truth_gradient": 12.0,
+            "truth": 25.0,
+            "truth_gradient": 20.0,
             "truth_structure": 1.0,
             "reconstruction": 0.1,
         }
@@ -371,8 +371,16 @@ def train(
 
 
 def export(network: GIFNet, run: TrainingRun, path: Path) -> None:
-    """Write the weights alone, float32, with the run's description in the file's metadata."""
+    """Write the weights alone, float32, with the run's description in the file's metadata.
+
+    Of folders it keeps the names, not where they lay.
+    """
     from safetensors.torch import save_file
 
+    run = dataclasses.replace(
+        run,
+        pairs=Path(run.pairs).name,
+        photographs=tuple(Path(folder).name for folder in run.photographs),
+    )
     state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
     save_file(state, path, metadata={"run": json.dumps(dataclasses.asdict(run))})

@@ -157,8 +157,8 @@ def run_plan(
     options, report = plan.options, progress or _ignore
     started = time.perf_counter()
     model = load_model(options.model, progress=progress)
-    if engine is None:
-        engine = open_engine(model, options.device, options.precision, options.tile)
+    own = engine is None
+    engine = engine or open_engine(model, options.device, options.precision, options.tile)
     said = len(engine.notes)
 
     report(0, 1)
@@ -180,7 +180,11 @@ def run_plan(
         running = {"device": options.device, "precision": options.precision, "tile": options.tile}
         data = fuse(a, b, model=options.model, **running, **fusing)
     else:
-        data = run(plan_fusion(a, b, **fusing), engine, progress)
+        try:
+            data = run(plan_fusion(a, b, **fusing), engine, progress)
+        finally:
+            if own:
+                engine.release()
 
     if plan.transparent:
         covered = np.isfinite(data[..., 0])
