@@ -64,8 +64,9 @@ def shipped_samples() -> Iterator[Pair]:
             yield Pair(sample.title, sample.task, a.data, b.data)
 
 
-def cell(image: np.ndarray, gain: float) -> Image.Image:
+def cell(image: np.ndarray, gain: np.ndarray) -> Image.Image:
     """Return an image as a picture that fits a cell; bands in true colour, floats from [0, 1]."""
+    gain = gain if image.ndim == 3 else gain.mean()
     if image.ndim == 3 and image.shape[-1] != 3:
         image = np.moveaxis(image[TRUE_COLOR], 0, -1)
     scaled = image * (gain if image.dtype == np.uint8 else 255 * gain)
@@ -73,7 +74,7 @@ def cell(image: np.ndarray, gain: float) -> Image.Image:
     return ImageOps.contain(picture.convert("RGB"), CELL, Image.Resampling.LANCZOS)
 
 
-def draw_row(title: str, pictures: dict[str, np.ndarray], gain: float) -> Image.Image:
+def draw_row(title: str, pictures: dict[str, np.ndarray], gain: np.ndarray) -> Image.Image:
     """Return the pictures side by side under the title, with its name above each."""
     cells = {name: cell(image, gain) for name, image in pictures.items()}
     height = max(picture.height for picture in cells.values())
@@ -103,8 +104,9 @@ def main() -> None:
         pictures["GIFNet"] = fuse(pair.a, pair.b, task=pair.task, model=model, dtype=np.uint8)
         for name in options.methods:
             pictures[name] = BASELINES[name](pair.a, pair.b, task=pair.task, dtype=np.uint8)
-        # what a satellite sees is dark: its brightest pixels are shown white
-        gain = 255 / np.percentile(pair.b, 99.5) if task == PANSHARPENING else 1.0
+        gain = np.ones(3)
+        if task == PANSHARPENING:  # what a satellite sees is dark and without white balance
+            gain = 255 / np.percentile(pair.a[TRUE_COLOR], 99.5, axis=(1, 2))
         rows.append(draw_row(pair.title, pictures, gain))
         print(f"{pair.title}: {time.perf_counter() - start:.1f} s", flush=True)
     sheet = Image.new("RGB", (rows[0].width, sum(row.height + GAP for row in rows)), "white")

@@ -1,10 +1,13 @@
 """``gifnet`` and ``python -m napari_gifnet``: the command line, or a sentence on how to get it."""
 
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line; its packages are an extra."""
+    # Threads that spin while they wait make torch many times slower on a busy machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         from .cli import app
     except ModuleNotFoundError as error:

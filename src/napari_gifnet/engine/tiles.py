@@ -167,9 +167,16 @@ class TiledFusion:
         self.columns = partition(self.padded.width, tile)
         batch = a.shape[0] if a.ndim == 3 else 1
         map_bytes = batch * DIM * self.padded.height * self.padded.width * network.dtype.itemsize
-        # Block 1 first: its input costs the most to make again. 1.15 allows for the halos kept.
+        # Block 1 first: its input costs the most to make again. 2.3 maps: two streams and halos.
         left_over = memory - map_bytes
         self.streams = Shelf(self._embed, left_over if left_over > 2.3 * map_bytes else 0)
+        # In one piece where it fits: tiles among temporaries would leave the heap full of holes.
+        size = (batch, self.padded.height, self.padded.width, DIM)
+        self.whole = (
+            torch.empty(size, dtype=network.dtype, device=network.device)
+            if map_bytes <= memory
+            else None
+        )
         self.interacted = Shelf(self._first_block, max(memory, 0))
         self.band = self._band(batch, tile, memory, map_bytes)
 
@@ -206,7 +213,12 @@ class TiledFusion:
 
         total = None
         for key in self.tiles():
-            part = Moments.of(self.interacted[key])
+            if self.whole is None:
+                x = self.interacted[key]
+            else:
+                x = self._first_block(key)
+                self.whole[(slice(None), *self.tile(key).within(self.padded))] = x
+            part = Moments.of(x)
             total = part if total is None else total + part
             self.streams.drop(key)
             step()
@@ -287,6 +299,8 @@ class TiledFusion:
 
     def _assembled(self, region: Region) -> Tensor:
         """The active stream behind block 0, on any region."""
+        if self.whole is not None:
+            return self.whole[(slice(None), *region.within(self.padded))]
         keys = [
             (i, j)
             for i, (top, bottom) in enumerate(pairwise(self.rows))
