@@ -38,13 +38,13 @@ def main():
         widget.model_file.value = arguments.model
         widget.model.value = "from a file …"
     widget.extent.value = "slice"
-    wait_for(lambda: widget.run_button.enabled)
+    wait_for(lambda: widget.run_button.enabled and "Runs on" in widget.summary.value)
     widget.run_button.changed.emit(True)
     wait_for(lambda: len(viewer.layers) == 3 and widget.run_button.enabled)
     pet.blending = "translucent_no_depth"
-    viewer.grid.enabled = True
-    viewer.grid.shape = (1, 3)
-    viewer.grid.stride = 1
+    viewer.canvas.grid.enabled = True
+    viewer.canvas.grid.shape = (1, 3)
+    viewer.canvas.grid.stride = 1
     viewer.reset_view()
     wait_for(lambda: True)
     QApplication.processEvents()

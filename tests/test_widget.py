@@ -1,5 +1,6 @@
 """The plugin in a real viewer: found, opened, clicked."""
 
+import subprocess
 import sys
 import threading
 
@@ -173,3 +174,15 @@ def test_fuse_two_selected_layers_without_the_dock(
     before = len(notification_manager.records)
     commands.fuse_selected_layers(viewer)
     assert "select two image layers" in str(notification_manager.records[before].message)
+
+
+def test_a_script_may_end_while_the_device_is_looked_at(qtbot):
+    """A thread that outlived Qt's objects aborted the interpreter."""
+    code = (
+        "import napari\n"
+        "viewer = napari.Viewer(show=False)\n"
+        "viewer.window.add_plugin_dock_widget('napari-gifnet', 'GIFNet Fusion')\n"
+        "viewer.close()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

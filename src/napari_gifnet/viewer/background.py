@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -53,6 +55,7 @@ class BackgroundRun(QObject):
 
     def start(self) -> None:
         """Start the thread."""
+        wait_at_exit()
         self._worker.start()
 
     def cancel(self) -> None:
@@ -74,6 +77,12 @@ class BackgroundRun(QObject):
     def _on_errored(self, error: Exception) -> None:
         if not isinstance(error, Cancelled):
             self.failed.emit(describe(error))
+
+
+@functools.cache
+def wait_at_exit() -> None:
+    """Let threads end before the interpreter does: one that tells a deleted Qt object aborts it."""
+    atexit.register(FunctionWorker.await_workers)
 
 
 def describe(error: Exception) -> str:

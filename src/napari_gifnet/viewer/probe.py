@@ -10,6 +10,8 @@ from qtpy.QtCore import QObject, Signal
 from napari_gifnet.errors import GIFNetError
 from napari_gifnet.models import list_models, load_model
 
+from .background import wait_at_exit
+
 SIDE = 192
 """Of the plane that a device is timed with, in pixels."""
 
@@ -38,6 +40,7 @@ class DeviceProbe(QObject):
         self.name, self.sentence = name, "Looking for the device …"
         self._worker = FunctionWorker(probe, name)
         self._worker.returned.connect(self._on_found)
+        wait_at_exit()
         self._worker.start()
 
     def _on_found(self, answer: tuple[str, str]) -> None:

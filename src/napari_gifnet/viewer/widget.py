@@ -401,7 +401,7 @@ class FusionWidget(Container):
         show_info("Copied to the clipboard.")
 
     def _on_side_by_side(self, on: bool) -> None:
-        self.viewer.grid.enabled = on
+        self.viewer.canvas.grid.enabled = on
 
     def _on_compare(self) -> None:
         layer, plan = self._result_layer, self._result_plan
