@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from napari.utils.notifications import notification_manager
+from qtpy.QtWidgets import QApplication
 
 if sys.platform == "linux":
     import os
@@ -186,3 +187,21 @@ def test_a_script_may_end_while_the_device_is_looked_at(qtbot):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_after_a_run_metrics_stand_beside_those_of_a_simple_method(dock, qtbot):
+    viewer, widget = dock
+    add_pair(viewer)
+    run_to_the_end(widget, qtbot)
+    press(widget.compare_button)
+    qtbot.waitUntil(lambda: bool(widget._table), timeout=60_000)
+    head, *rows = (line.split("\t") for line in widget._table.splitlines())
+    assert head == ["", "GIFNet", "laplacian"]
+    assert {row[0] for row in rows} >= {"EI", "VIF", "SSIM", "Qabf"}
+    assert all(np.isfinite([float(x) for x in row[1:]]).all() for row in rows)
+    press(widget.copy_table)
+    assert QApplication.clipboard().text() == widget._table
+    press(widget.copy_python)
+    assert "fuse_layers(" in QApplication.clipboard().text()
+    widget.side_by_side.value = True
+    assert viewer.canvas.grid.enabled
