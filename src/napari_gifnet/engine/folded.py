@@ -14,6 +14,7 @@ convolution runs channels-last.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -314,7 +315,7 @@ class FoldedGIFNet:
         )
         first, second = network.interaction.blocks
         with torch.no_grad():
-            bias0, bias1 = (block.double().position_bias() for block in _copies(first, second))
+            bias0, bias1 = (deepcopy(b.position_bias).double()() for b in (first, second))
         self.block0_mm = FoldedBlock(first.streams["mm"], bias0, queries=False)
         self.block0_dp = FoldedBlock(first.streams["dp"], bias0)
         self.block1 = FoldedBlock(second.streams["dp"], bias1)
@@ -389,12 +390,6 @@ class FoldedGIFNet:
         for (weight, bias), edge in zip(self.decoder, paddings, strict=True):
             x = convolve(x.relu_(), weight, bias, edge)
         return x[..., 0].float().tanh_().mul_(0.5).add_(0.5)
-
-
-def _copies(*modules: torch.nn.Module) -> list[torch.nn.Module]:
-    from copy import deepcopy
-
-    return [deepcopy(module) for module in modules]
 
 
 def _cropped_like(x: Tensor, y: Tensor, padding: Padding) -> Tensor:
