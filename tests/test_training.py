@@ -23,7 +23,7 @@ from napari_gifnet.metrics import (
     visual_information_fidelity,
 )
 from napari_gifnet.network import GIFNet
-from napari_gifnet.training import TrainingRun, losses, train
+from napari_gifnet.training import TrainingRun, live, losses, train
 from napari_gifnet.training.data import MAKERS, load_scenes, make_batch, make_quadruple
 from napari_gifnet.training.train import Trainer, dp_losses, export, faithful_losses, mm_losses
 
@@ -99,6 +99,37 @@ def test_the_faithful_recipe_learns_with_and_without_the_interaction(pairs):
     assert judge() < before
     moved = trainer.network.interaction.state_dict()
     assert any(not torch.equal(moved[k], still[k]) for k in still if "streams.mm" in k)
+
+
+@pytest.mark.parametrize("size", [(16, 24), (21, 35)])
+def test_the_quick_graph_has_the_values_and_the_gradients_of_the_network(size):
+    torch.manual_seed(5)
+    network = GIFNet().double()
+    a, b = torch.rand(2, 2, 1, *size, dtype=torch.double)
+
+    def published():
+        features = network.encoder(a, b)
+        return network.fusion(features, network.interaction(features, features, "dp"))
+
+    planes, gradients = [], []
+    for fuse in (published, lambda: live.fuse(network, a, b)):
+        network.zero_grad()
+        plane = fuse()
+        (plane * torch.linspace(-1, 1, size[1])).sum().backward()
+        planes.append(plane.detach())
+        gradients.append({k: p.grad for k, p in network.named_parameters() if p.grad is not None})
+    torch.testing.assert_close(planes[1], planes[0], rtol=0, atol=1e-12)
+    assert gradients[0].keys() == gradients[1].keys()
+    assert any("streams.mm" in name for name in gradients[0])
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-6, atol=1e-9, msg=name)
+
+
+def test_a_run_can_start_from_weights(pairs):
+    run = small_run(pairs, start="gifnet")
+    network = Trainer(run, load_scenes(pairs)).network
+    for name, tensor in load_model("gifnet").network.state_dict().items():
+        torch.testing.assert_close(network.state_dict()[name], tensor, msg=name)
 
 
 @pytest.mark.parametrize(("stream", "loss"), [("mm", mm_losses), ("dp", dp_losses)])

@@ -32,6 +32,9 @@ def train(
     recipe: Annotated[
         str, typer.Option(help="faithful, or paper for the joint training as published.")
     ] = "faithful",
+    start: Annotated[
+        str, typer.Option(metavar="MODEL", help="Weights to begin with, as --model takes them.")
+    ] = "",
     stem_steps: Annotated[
         int | None, typer.Option(help="Steps of the convolutional path alone.")
     ] = None,
@@ -51,6 +54,7 @@ def train(
     Examples:
       gifnet train --pairs my_pairs -o runs/first
       gifnet train --pairs my_pairs --photographs pictures --steps 4000 -o runs/long
+      gifnet train --pairs my_pairs --start gifnet --stem-steps 0 --steps 300 -o runs/tuned
       gifnet fuse A.png B.png --model runs/first/gifnet.safetensors -o fused.png
     """
     from napari_gifnet.engine.device import choose_device
@@ -66,6 +70,7 @@ def train(
         recipe=recipe,  # type: ignore[arg-type]
         pairs=str(pairs or ""),
         photographs=tuple(str(folder) for folder in photographs or ()),
+        start=start,
         seed=seed,
         **{name: value for name, value in chosen.items() if value is not None},  # type: ignore[arg-type]
     )

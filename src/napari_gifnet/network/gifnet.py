@@ -78,7 +78,6 @@ class InteractionExtractor(nn.Module):
         active: Stream,
         *,
         complete: bool = False,
-        teach_auxiliary: bool = False,
     ) -> Tensor:
         """Return the interacted features G of the active stream, (N, 98, H, W).
 
@@ -91,16 +90,14 @@ class InteractionExtractor(nn.Module):
         complete : bool
             Also compute what reaches no output, the auxiliary stream of the last block, as the
             published program does. The result is the same.
-        teach_auxiliary : bool
-            Let gradients through the auxiliary stream. In the published training it guides and is
-            not taught: it runs without gradient.
         """
         auxiliary = other(active)
         height, width = active_features.shape[-2:]
         padding = (0, -width % 4, 0, -height % 4)
 
         x = self.embed[active](functional.pad(active_features, padding, mode="reflect"))
-        taught = teach_auxiliary and torch.is_grad_enabled()
+        # Features that carry no gradient guide and teach nothing, as in the published training.
+        taught = auxiliary_features.requires_grad
         with torch.set_grad_enabled(taught):
             guide = self.embed[auxiliary](
                 functional.pad(auxiliary_features, padding, mode="reflect")

@@ -18,13 +18,13 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from napari_gifnet.errors import OptionError
+from napari_gifnet.models import load_model
 from napari_gifnet.network import GIFNet
 from napari_gifnet.network.attention import DIM
 
-from . import losses
+from . import live, losses
 from .data import Batch, Quadruple, Scenes, load_scenes, make_batch, make_quadruple
 from .picture import draw_progress
 
@@ -42,6 +42,8 @@ class TrainingRun:
         Folder of registered pairs (subfolders ``a`` and ``b``, same stems); empty for none.
     photographs : tuple of str
         Folders of photographs, from which pairs with a known truth are made.
+    start : str
+        Weights to begin with, as `load_model` takes them; empty for a random start.
     stem_steps, stem_batch, stem_side : int
         First the encoder and the fusion decoder learn alone, with the interaction's share set to
         zero: five times cheaper a pixel.
@@ -64,6 +66,7 @@ class TrainingRun:
     recipe: Literal["faithful", "paper"] = "faithful"
     pairs: str = ""
     photographs: tuple[str, ...] = ()
+    start: str = ""
     stem_steps: int = 2000
     stem_batch: int = 8
     stem_side: int = 72
@@ -84,15 +87,15 @@ class TrainingRun:
     weights: Mapping[str, float] = field(
         default_factory=lambda: {
             "edges": 6.0,
-            "information": 2.5,
-            "differences": 1.0,
-            "sharpness": 1.0,
-            "structure": 0.3,
-            "gradient": 0.5,
-            "intensity": 0.4,
+            "information": 3.0,
+            "differences": 2.0,
+            "sharpness": 2.0,
+            "structure": 0.8,
+            "gradient": 20.0,
+            "intensity": 1.0,
             "beyond": 8.0,
-            "truth": 25.0,
-            "truth_gradient": 20.0,
+            "truth": 30.0,
+            "truth_gradient": 25.0,
             "truth_structure": 1.0,
             "reconstruction": 0.1,
         }
@@ -140,8 +143,8 @@ def faithful_losses(fused: Tensor, batch: Batch) -> dict[str, Tensor]:
     return {
         "edges": mean(1 - losses.gradient_transfer(a, b, fused), kept),
         "information": mean(2 - information, kept),
-        "differences": mean(differences.relu(), kept),
-        "sharpness": mean(dullness.relu(), kept),
+        "differences": mean(differences.relu(), kept * free),
+        "sharpness": mean(dullness.relu(), kept * free),
         "structure": mean(1 - similarity, kept),
         "gradient": mean(losses.gradient_distance(losses.stronger_gradient(a, b), fused), free),
         "intensity": mean((losses.blur(fused, 11) - target).abs().mean((1, 2, 3)), free),
@@ -189,20 +192,6 @@ def reconstruction_loss(network: GIFNet, features: Tensor, visible: Tensor) -> T
     return (1 - similarity + losses.squared_distance(rebuilt, visible)).mean()
 
 
-def fuse_without_interaction(network: GIFNet, a: Tensor, b: Tensor) -> Tensor:
-    """Encoder and fusion decoder alone, the interaction's features taken as zero."""
-    fusion = network.fusion
-    features = network.encoder(a, b)
-    x = functional.conv2d(features, fusion.merge.weight[:, : features.shape[1]]).relu()
-    first, *rest, last = fusion.decoder.convs
-    # the 1×1 expansion folds into the 3×3 convolution behind it
-    kernel = torch.einsum("omij,mc->ocij", first.weight, fusion.expand.weight[:, :, 0, 0])
-    x = functional.conv2d(functional.pad(x, (1, 1, 1, 1), mode="reflect"), kernel, first.bias)
-    for conv in rest:
-        x = conv(x.relu())
-    return last(x.relu()).tanh() / 2 + 0.5
-
-
 class Trainer:
     """A run in progress: network, optimiser, the step reached."""
 
@@ -210,7 +199,9 @@ class Trainer:
         torch.manual_seed(run.seed)
         self.run, self.scenes, self.device = run, scenes, torch.device(device)
         self.network = GIFNet().to(self.device, memory_format=torch.channels_last)
-        if run.recipe == "faithful":
+        if run.start:
+            self.network.load_state_dict(load_model(run.start).network.state_dict())
+        elif run.recipe == "faithful":
             with torch.no_grad():  # the interaction starts silent, and earns its say
                 self.network.fusion.merge.weight[:, DIM:].zero_()
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=run.stem_rate)
@@ -261,13 +252,12 @@ class Trainer:
         batch = Batch(*(t.to(self.device) for t in batch))
         parts: dict[str, Tensor] = {}
         if stem:
-            fused = fuse_without_interaction(network, batch.a, batch.b)
+            fused = live.decode(network, live.encode(network, batch.a, batch.b))
         else:
-            features = network.encoder(batch.a, batch.b)
-            interacted = network.interaction(features, features, "dp", teach_auxiliary=True)
-            fused = network.fusion(features, interacted)
+            features = live.encode(network, batch.a, batch.b)
+            fused = live.decode(network, features, live.interact(network, features))
             if self.step % 4 == 0:
-                rebuilt = network.reconstruction(features)
+                rebuilt = network.reconstruction(features.permute(0, 3, 1, 2))
                 parts["reconstruction"] = (rebuilt - batch.b).abs().mean()
         parts.update(faithful_losses(fused, batch))
         return {name: run.weights[name] * value for name, value in parts.items()}
@@ -380,6 +370,7 @@ def export(network: GIFNet, run: TrainingRun, path: Path) -> None:
     run = dataclasses.replace(
         run,
         pairs=Path(run.pairs).name,
+        start=Path(run.start).name,
         photographs=tuple(Path(folder).name for folder in run.photographs),
     )
     state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
