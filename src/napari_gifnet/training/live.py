@@ -132,7 +132,7 @@ def _stream(
         maps = multiply(normalised, part.qk, part.v).split(DIM, dim=-1)
     else:  # keys and values alone
         weight = torch.cat((part.qk.weight[DIM:], part.v.weight))[:, :, 0, 0]
-        bias = torch.cat((part.qk.bias, part.v.bias))[DIM:]  # type: ignore[list-item]
+        bias = torch.cat((part.qk.bias, part.v.bias))[DIM:]
         maps = functional.linear(normalised, weight, bias).split(DIM, dim=-1)
     v = maps[-1]
     height, width = v.shape[1:3]
