@@ -1,23 +1,29 @@
 """The plugin in a real viewer: found, opened, clicked."""
 
+import os
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
 import torch
+from magicgui.widgets import Container, Label
 from napari.utils.notifications import notification_manager
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
 if sys.platform == "linux":
-    import os
     import shutil
 
     if not (os.environ.get("DISPLAY") or shutil.which("Xvfb")):
         pytest.skip("needs a display or Xvfb", allow_module_level=True)
 
+from napari_gifnet import fuse
 from napari_gifnet.engine.tiles import TiledFusion
+from napari_gifnet.viewer import remembered
+from napari_gifnet.viewer.preview import coarsened
 
 PLUGIN = "napari-gifnet"
 
@@ -31,11 +37,21 @@ def model_file(random_model, tmp_path):
     return path
 
 
+@pytest.fixture(autouse=True)
+def own_settings(monkeypatch, tmp_path):
+    """The widget remembers in a folder of the test's own."""
+    monkeypatch.setattr(remembered, "settings_file", lambda: tmp_path / "config" / "widget.json")
+
+
+def open_dock(viewer):
+    return viewer.window.add_plugin_dock_widget(PLUGIN, "GIFNet Fusion")[1]
+
+
 @pytest.fixture
 def dock(make_napari_viewer, model_file, qtbot):
     """A viewer and the widget as napari makes it from the manifest."""
     viewer = make_napari_viewer()
-    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "GIFNet Fusion")
+    widget = open_dock(viewer)
     widget.model_file.value = model_file
     widget.model.value = "from a file …"
     yield viewer, widget
@@ -74,8 +90,8 @@ def test_the_widget_fuses_pet_and_mri_of_different_grids(dock, qtbot):
     viewer, widget = dock
     viewer.open_sample(PLUGIN, "pet_mri")
     mri, pet = viewer.layers
-    qtbot.waitUntil(lambda: widget.layer_a.value is pet, timeout=5000)
-    assert widget.layer_b.value is mri
+    qtbot.waitUntil(lambda: widget.layer_a.value == pet, timeout=5000)
+    assert widget.layer_b.value == mri
     assert (widget.layer_a.label, widget.layer_b.label) == ("PET", "MRI")
     widget.extent.value = "slice"
     run_to_the_end(widget, qtbot)
@@ -145,6 +161,15 @@ def test_an_error_of_torch_ends_in_a_notification_and_a_usable_button(dock, qtbo
     assert len(viewer.layers) == 3
 
 
+def test_a_layer_is_not_fused_with_itself_by_mistake(dock, qtbot):
+    viewer, widget = dock
+    add_pair(viewer)
+    qtbot.waitUntil(lambda: widget.run_button.enabled, timeout=60_000)
+    widget.layer_a.value = widget.layer_b.value
+    qtbot.waitUntil(lambda: not widget.run_button.enabled, timeout=5000)
+    assert "choose two layers" in widget.summary.value
+
+
 def test_swap_and_what_a_run_would_do_is_said_before(dock, qtbot):
     viewer, widget = dock
     assert "Open two image layers" in widget.summary.value or not widget.summary.value
@@ -203,5 +228,293 @@ def test_after_a_run_metrics_stand_beside_those_of_a_simple_method(dock, qtbot):
     assert QApplication.clipboard().text() == widget._table
     press(widget.copy_python)
     assert "fuse_layers(" in QApplication.clipboard().text()
-    widget.side_by_side.value = True
+    widget.look.value = "grid"
     assert viewer.canvas.grid.enabled
+    widget.look.value = "layers"
+    assert not viewer.canvas.grid.enabled
+
+
+def preview_of(viewer):
+    layers = [layer for layer in viewer.layers if layer.name == "GIFNet preview"]
+    assert len(layers) <= 1
+    return layers[0] if layers else None
+
+
+def test_the_preview_shows_the_slice_one_is_at_and_goes_when_it_is_unticked(dock, qtbot):
+    viewer, widget = dock
+    add_pair(viewer, (4, 40, 48), scale=(2, 1, 1))
+    selected = set(viewer.layers.selection)
+    viewer.dims.set_point(0, 2.0)
+    widget.preview.value = True
+    qtbot.waitUntil(lambda: preview_of(viewer) is not None, timeout=60_000)
+    preview = preview_of(viewer)
+    assert preview.data.shape == (1, 40, 48)
+    assert preview.translate[0] == 2
+    assert viewer.layers.selection == selected
+    assert preview not in widget.layer_a.choices
+    expected = fuse(
+        viewer.layers["modality"].data[1],
+        viewer.layers["detail"].data[1],
+        model=widget.chosen_options().model,
+        intensity=(
+            tuple(viewer.layers["modality"].contrast_limits),
+            tuple(viewer.layers["detail"].contrast_limits),
+        ),
+    )
+    np.testing.assert_allclose(preview.data[0], expected, atol=1e-5)
+
+    first = preview.data.copy()
+    viewer.dims.set_point(0, 6.0)
+    qtbot.waitUntil(lambda: preview_of(viewer).translate[0] == 6, timeout=60_000)
+    assert not np.array_equal(preview_of(viewer).data, first)
+    widget.intensity.value = "percentile"
+    third = preview_of(viewer).data.copy()
+    qtbot.waitUntil(lambda: not np.array_equal(preview_of(viewer).data, third), timeout=60_000)
+
+    widget.preview.value = False
+    assert preview_of(viewer) is None
+    assert len(viewer.layers) == 2
+
+
+def test_a_stale_preview_is_dropped(dock, qtbot, monkeypatch):
+    viewer, widget = dock
+    add_pair(viewer, (4, 40, 48))
+    reached, go_on = threading.Event(), threading.Event()
+    run = TiledFusion.run
+
+    def slow(self, out, step=lambda: None):
+        reached.set()
+        go_on.wait(30)
+        run(self, out, step)
+
+    monkeypatch.setattr(TiledFusion, "run", slow)
+    shown = []
+    viewer.layers.events.inserted.connect(lambda event: shown.append(event.value.translate[0]))
+    viewer.dims.set_point(0, 1)
+    widget.preview.value = True
+    qtbot.waitUntil(reached.is_set, timeout=60_000)
+    viewer.dims.set_point(0, 3)
+    go_on.set()
+    qtbot.waitUntil(lambda: preview_of(viewer) is not None, timeout=60_000)
+    assert shown == [3]
+
+
+def test_removing_the_preview_layer_unticks_the_preview(dock, qtbot):
+    viewer, widget = dock
+    add_pair(viewer)
+    widget.preview.value = True
+    qtbot.waitUntil(lambda: preview_of(viewer) is not None, timeout=60_000)
+    viewer.layers.remove(preview_of(viewer))
+    assert not widget.preview.value
+    qtbot.wait(300)
+    assert preview_of(viewer) is None
+
+
+def test_a_preview_of_a_large_plane_is_coarser_and_in_the_same_place(dock):
+    viewer, widget = dock
+    viewer.add_image(np.random.default_rng(0).random((301, 402)), scale=(0.5, 2), name="one")
+    widget.task.value = "enhance"
+    factor, plan = coarsened(widget.plan(), 50_000)
+    assert factor == 2
+    assert plan.shape == (150, 201)
+    low, high = plan.grid.crop(plan.region).extent
+    np.testing.assert_allclose(low, viewer.layers[0].extent.world[0] - (0.25, 1))
+    np.testing.assert_allclose(high, (150 - 0.25, 804 - 1))
+
+
+def test_a_wipe_shows_the_source_left_of_the_line(dock, qtbot):
+    viewer, widget = dock
+    add_pair(viewer, (3, 48, 56), scale=(1, 2, 2))
+    viewer.dims.set_point(0, 1)
+    run_to_the_end(widget, qtbot)
+    result = viewer.layers[-1]
+    widget.look.value = "b"
+    wipe = viewer.layers[-1]
+    assert wipe is not result
+    np.testing.assert_allclose(wipe.translate, (1, 0, 0))
+    low, high = viewer.layers["detail"].contrast_limits
+    detail = (viewer.layers["detail"].data[1] - low) / (high - low)
+    np.testing.assert_allclose(wipe.data[0, ..., 0], np.clip(detail, 0, 1), atol=1e-6)
+    opaque = wipe.data[0, 0, :, 3]
+    np.testing.assert_array_equal(opaque, np.arange(56) < 28)
+    widget.line.value = 0.25
+    np.testing.assert_array_equal(wipe.data[0, 5, :, 3], np.arange(56) < 14)
+    viewer.dims.set_point(0, 2)
+    np.testing.assert_allclose(viewer.layers[-1].translate, (2, 0, 0))
+    widget.look.value = "layers"
+    assert [layer.name for layer in viewer.layers] == ["detail", "modality", result.name]
+    assert not widget.after.native.isHidden()
+    viewer.layers.remove(result)
+    assert widget.after.native.isHidden()
+
+
+def test_the_region_around_a_shape(dock, qtbot):
+    viewer, widget = dock
+    add_pair(viewer, (64, 80))
+    viewer.add_shapes([[10, 20], [10, 60], [40, 60], [40, 20]], name="here")
+    widget.extent.value = viewer.layers["here"]
+    run_to_the_end(widget, qtbot)
+    result = viewer.layers[-1]
+    np.testing.assert_allclose(result.translate, (10, 20), atol=1)
+    assert abs(np.array(result.data.shape) - (30, 40)).max() <= 1
+
+
+def test_levels_are_offered_for_multiscale_layers_alone(dock, qtbot):
+    viewer, widget = dock
+    add_pair(viewer, (64, 80))
+    widget.more.value = True
+    qtbot.waitUntil(lambda: widget.run_button.enabled, timeout=60_000)
+    assert widget.level.native.isHidden()
+    fine = np.random.default_rng(1).random((64, 80))
+    viewer.add_image([fine, fine[::2, ::2]], multiscale=True, name="pyramid")
+    widget.task.value = "enhance"
+    widget.layer_a.value = viewer.layers["pyramid"]
+    qtbot.waitUntil(
+        lambda: not widget.level.native.isHidden() and widget.level.max == 1, timeout=5000
+    )
+    widget.level.value = 1
+    run_to_the_end(widget, qtbot)
+    assert viewer.layers[-1].data.shape == (32, 40)
+
+
+def test_the_widget_starts_as_it_was_left(make_napari_viewer, model_file, qtbot):
+    viewer = make_napari_viewer()
+    widget = open_dock(viewer)
+    add_pair(viewer)
+    widget.model_file.value = model_file
+    widget.model.value = "from a file …"
+    widget.task.value = "multi_focus"
+    widget.intensity.value = "percentile"
+    widget.interpolation.value = "cubic"
+    widget.gamma.value = True
+    run_to_the_end(widget, qtbot)
+
+    again = open_dock(make_napari_viewer())
+    assert again.chosen_options() == widget.chosen_options()
+
+    remembered.settings_file().write_text("no JSON")
+    assert open_dock(make_napari_viewer()).intensity.value == "layer"
+
+
+def test_preferences_that_are_newer_than_the_last_run_go_first(make_napari_viewer, monkeypatch):
+    from napari.settings import get_plugin_settings
+
+    remembered.remember(
+        {
+            "controls": {"precision": "float16", "intensity": "minmax"},
+            "preferences": {
+                "model_file": "",
+                "model": "gifnet",
+                "device": "auto",
+                "precision": "auto",
+            },
+        }
+    )
+    assert open_dock(make_napari_viewer()).precision.value == "float16"
+    defaults = get_plugin_settings("napari-gifnet").defaults
+    monkeypatch.setattr(defaults, "precision", "float32")
+    monkeypatch.setattr(defaults, "memory", 123)
+    widget = open_dock(make_napari_viewer())
+    assert widget.precision.value == "float32"
+    assert widget.intensity.value == "minmax"
+    assert widget.chosen_options().memory == 123
+
+
+def test_every_control_has_a_tooltip_and_the_tab_key_goes_down_the_widget(dock, qtbot):
+    viewer, widget = dock
+    add_pair(viewer)
+    run_to_the_end(widget, qtbot)
+    widget.more.value = True
+    for part in (widget.form, widget.advanced, widget.after):
+        for control in part:
+            if isinstance(control, (Label, Container)):
+                continue
+            assert control.tooltip, control
+    order = [widget.task, widget.layer_a, widget.layer_b, widget.swap, widget.extent]
+    order += [widget.preview, widget.more, widget.model, widget.color, widget.intensity]
+    order += [widget.precision, widget.run_button, widget.copy_python, widget.look]
+    chain, at = [], widget.task.native
+    for _ in range(400):
+        chain.append(at)
+        at = at.nextInFocusChain()
+    places = [chain.index(control.native) for control in order]
+    assert places == sorted(places)
+
+
+def largest_gap_while(qtbot, condition):
+    """Seconds that the GUI thread was away at most, until a condition held."""
+    beats = [time.perf_counter()]
+    timer = QTimer()
+    timer.setInterval(5)
+    timer.timeout.connect(lambda: beats.append(time.perf_counter()))
+    timer.start()
+    qtbot.waitUntil(condition, timeout=240_000)
+    timer.stop()
+    return max(np.diff(beats))
+
+
+def test_sixty_slices_leave_the_viewer_responsive(dock, qtbot):
+    viewer, widget = dock
+    add_pair(viewer, (60, 48, 48))
+    qtbot.waitUntil(lambda: widget.run_button.enabled, timeout=60_000)
+    qtbot.wait(500)
+    press(widget.run_button)
+    gap = largest_gap_while(qtbot, lambda: widget._run is None or widget.progress.value > 950)
+    assert gap < 0.3  # 100 ms is the aim; a busy machine's scheduler takes its share
+    qtbot.waitUntil(lambda: widget._run is None, timeout=120_000)
+    assert viewer.layers[-1].data.shape == (60, 48, 48)
+
+
+def test_an_input_may_be_removed_and_another_run_asked_for_in_the_middle(dock, qtbot):
+    viewer, widget = dock
+    add_pair(viewer, (6, 48, 48))
+    qtbot.waitUntil(lambda: widget.run_button.enabled, timeout=60_000)
+    press(widget.run_button)
+    qtbot.waitUntil(lambda: widget.progress.value > 0, timeout=60_000)
+    run = widget._run
+    press(widget.run_button)
+    assert widget._run is run
+    viewer.layers.remove("modality")
+    qtbot.waitUntil(lambda: widget._run is None, timeout=120_000)
+    assert [layer.name for layer in viewer.layers] == ["detail", "modality + detail (GIFNet)"]
+    assert np.isfinite(viewer.layers[-1].data).all()
+
+
+def test_the_viewer_may_be_closed_in_the_middle_of_a_run(model_file):
+    """In a process of its own: no error, no thread that lives on, no abort."""
+    code = f"""
+import threading, time
+import napari, numpy as np
+from qtpy.QtWidgets import QApplication
+viewer = napari.Viewer(show=False)
+_, widget = viewer.window.add_plugin_dock_widget("napari-gifnet", "GIFNet Fusion")
+widget.model_file.value = {str(model_file)!r}
+widget.model.value = "from a file …"
+for name in "ab":
+    viewer.add_image(np.random.default_rng(0).random((40, 96, 96)), name=name)
+end = time.monotonic() + 60
+def until(condition):
+    while not condition() and time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.005)
+    assert condition()
+until(lambda: widget.run_button.enabled)
+widget.preview.value = True
+widget.run_button.changed.emit(True)
+until(lambda: widget.progress.value > 0)
+viewer.close()
+for _ in range(50):
+    QApplication.processEvents()
+    time.sleep(0.005)
+"""
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"XDG_CONFIG_HOME": str(model_file.parent)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Error" not in done.stderr, done.stderr
+    assert time.monotonic() - start < 60

@@ -198,11 +198,12 @@ def open_engine(
     device: str = "auto",
     precision: str = "auto",
     tile: Tile = "auto",
+    memory: float | None = None,
 ) -> Engine:
     """Load a model and make it ready to run; torch is imported here."""
     from .engine import Engine
 
-    return Engine(load_model(model).network, device, precision, tile)
+    return Engine(load_model(model).network, device, precision, tile, memory)
 
 
 def run(plan: Plan, engine: Engine, progress: Progress | None = None) -> np.ndarray:

@@ -6,6 +6,8 @@ import atexit
 import functools
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import FunctionWorker
@@ -25,6 +27,12 @@ INTERVAL = 0.05
 class BackgroundRun(QObject):
     """One run of a plan in a thread of its own.
 
+    Parameters
+    ----------
+    plan : LayerPlan
+    work : callable
+        Called there as ``work(plan, progress=…)``.
+
     Signals
     -------
     progressed(done, total)
@@ -42,13 +50,13 @@ class BackgroundRun(QObject):
     failed = Signal(str)
     ended = Signal()
 
-    def __init__(self, plan: LayerPlan) -> None:
+    def __init__(self, plan: LayerPlan, work: Callable[..., LayerResult] = run_plan) -> None:
         super().__init__()
         self.plan = plan
         self._cancelled = threading.Event()
         self._last_message = 0.0
         # A plain function: a generator's worker would swallow RuntimeErrors, torch's above all.
-        self._worker = FunctionWorker(run_plan, plan, progress=self._progress)
+        self._worker = FunctionWorker(work, plan, progress=self._progress)
         self._worker.returned.connect(self._on_returned)
         self._worker.errored.connect(self._on_errored)
         self._worker.finished.connect(self.ended)
@@ -58,9 +66,22 @@ class BackgroundRun(QObject):
         wait_at_exit()
         self._worker.start()
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was told to stop."""
+        return self._cancelled.is_set()
+
     def cancel(self) -> None:
         """Stop at the next tile; nothing is added."""
         self._cancelled.set()
+
+    def abandon(self) -> None:
+        """Stop, and tell nobody: whoever listened is gone."""
+        self.cancel()
+        self.blockSignals(True)
+        for signal in (self.progressed, self.succeeded, self.failed, self.ended):
+            with suppress(TypeError):  # nobody listened
+                signal.disconnect()  # what is on its way across threads, too
 
     def _progress(self, done: int, total: int) -> None:
         if self._cancelled.is_set():

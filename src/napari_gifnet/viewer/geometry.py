@@ -167,6 +167,14 @@ class WorldGrid:
             tuple(len(r) for r in ranges),
         )
 
+    def coarser(self, factor: int, axes: Sequence[int]) -> WorldGrid:
+        """Return a grid of voxels `factor` times as long along some axes, from the same corner on."""
+        step, shape = np.ones(self.ndim), list(self.shape)
+        for axis in axes:
+            step[axis] = factor
+            shape[axis] = max(self.shape[axis] // factor, 1)
+        return self._lattice((step - 1) / 2, step, tuple(shape))
+
     def with_leading_axes_of(self, other: WorldGrid) -> WorldGrid:
         """Return this grid with the leading axes that only `other` has: a plane meets a stack."""
         extra = other.ndim - self.ndim

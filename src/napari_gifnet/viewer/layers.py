@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_gifnet.fusion import fuse, open_engine, plan_fusion, run
-from napari_gifnet.models import load_model
+from napari_gifnet.models import Model, load_model
 from napari_gifnet.pictures.intensity import Range, join_ranges, measure_range
 from napari_gifnet.pictures.tasks import PANSHARPENING
 
@@ -68,7 +68,7 @@ def fuse_layers(
         ``progress(done, total)``; raise `Cancelled` in it to stop.
     **options
         As in `LayerOptions`: task, model, color, intensity, grid, interpolation, extent, axes,
-        level, gamma, device, precision, tile, lazy.
+        level, gamma, device, precision, tile, memory, lazy.
 
     Returns
     -------
@@ -158,7 +158,7 @@ def run_plan(
     started = time.perf_counter()
     model = load_model(options.model, progress=progress)
     own = engine is None
-    engine = engine or open_engine(model, options.device, options.precision, options.tile)
+    engine = engine or open_engine_for(options, model)
     said = len(engine.notes)
 
     report(0, 1)
@@ -206,6 +206,12 @@ def run_plan(
             "metadata": {"napari_gifnet": record},
         },
     )
+
+
+def open_engine_for(options: LayerOptions, model: Model) -> Engine:
+    """Return an engine as the options ask for it."""
+    memory = None if options.memory is None else options.memory * 1e6
+    return open_engine(model, options.device, options.precision, options.tile, memory)
 
 
 def _ranges(plan: LayerPlan) -> tuple[Range, Range]:

@@ -77,3 +77,8 @@ def probe(name: str) -> tuple[str, str]:
 def expected_seconds(pixels: int, name: str) -> float | None:
     """Return how long a run over so many pixels takes, or None where nobody has timed the device."""
     return pixels / _SPEEDS[name] if name in _SPEEDS else None
+
+
+def expected_pixels(seconds: float, name: str) -> float:
+    """Return how many pixels are fused in so many seconds, as far as is known."""
+    return seconds * _SPEEDS.get(name, SIDE**2)

@@ -3,6 +3,7 @@
 # magicgui resolves annotations at run time, so they are not postponed here.
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import napari
@@ -11,10 +12,11 @@ from magicgui.widgets import (
     ComboBox,
     Container,
     FileEdit,
+    FloatSlider,
     Label,
     ProgressBar,
     PushButton,
-    create_widget,
+    SpinBox,
 )
 from napari.qt.threading import FunctionWorker
 from napari.utils.notifications import show_error, show_info
@@ -24,14 +26,18 @@ from qtpy.QtWidgets import QApplication
 from napari_gifnet.baselines import BASELINES
 from napari_gifnet.errors import GIFNetError
 from napari_gifnet.models import DEFAULT_MODEL, list_models
-from napari_gifnet.pictures.tasks import TASKS
+from napari_gifnet.pictures.tasks import PANSHARPENING, TASKS
 
 from .background import BackgroundRun, add_result, describe
 from .commands import common_task
 from .comparison import as_html, as_text, compare
+from .extents import needs_view
 from .layers import LayerOptions, LayerPlan, LayerResult, plan_layers, visible_box
-from .probe import DeviceProbe, expected_seconds
+from .preview import Preview
+from .probe import DeviceProbe, expected_pixels, expected_seconds
 from .provenance import as_command, as_python
+from .remembered import recall, remember
+from .wipe import Wipe
 
 ENHANCE = "enhance"
 FROM_FILE = "from a file …"
@@ -51,6 +57,19 @@ INTENSITIES = {
 }
 GRIDS = {"Automatic": "auto", "Of A": "a", "Of B": "b", "The finer one": "finer"}
 EXTENTS = {"Whole layers": "all", "Current slice": "slice", "Current view": "view"}
+INTERPOLATIONS = {"Linear": "linear", "Cubic": "cubic"}
+COMPUTING = {"Automatic": "auto", "All at once": "now", "Each as it is looked at": "lazily"}
+LOOKS = {
+    "The layers as they are": "layers",
+    "Side by side": "grid",
+    "Wipe between A and the result": "a",
+    "Wipe between B and the result": "b",
+}
+PREFERRED = ("model", "model_file", "device", "precision")
+"""Controls that napari's plugin settings know, too."""
+
+ROOM = 1e9
+"""Bytes of a result up to which it is computed at once, if nobody says otherwise."""
 
 
 class FusionWidget(Container):
@@ -72,13 +91,33 @@ class FusionWidget(Container):
             + [("Enhance one layer", ENHANCE)],
             tooltip="What is fused: sets the names and the defaults of what follows.",
         )
-        self.layer_a = create_widget(label="A", annotation=napari.layers.Image)
-        self.layer_a.tooltip = "The modality side: infrared, PET, near focus, over-exposed …"
-        self.layer_b = create_widget(label="B", annotation=napari.layers.Image)
-        self.layer_b.tooltip = "The detail side: visible, MRI, far focus, under-exposed …"
+        self.layer_a = ComboBox(
+            label="A",
+            choices=self._images,
+            tooltip="The modality side: infrared, PET, near focus, over-exposed …",
+        )
+        self.layer_b = ComboBox(
+            label="B",
+            choices=self._images,
+            tooltip="The detail side: visible, MRI, far focus, under-exposed …",
+        )
         self.swap = PushButton(text="Swap A and B", tooltip="GIFNet is not symmetric in A and B.")
-        self.extent = _choice("Region", EXTENTS, "What is fused of the layers.")
-        self.more = CheckBox(text="More options", value=False)
+        self.extent = ComboBox(
+            label="Region",
+            choices=self._extents,
+            tooltip="What is fused of the layers; a Shapes layer stands for the box around its "
+            "selected shapes.",
+        )
+        self.preview = CheckBox(
+            text="Preview",
+            tooltip="Fuse the current slice as you scroll or change a setting, in a layer that "
+            "goes when you untick this.",
+        )
+        self.more = CheckBox(
+            text="More options",
+            value=False,
+            tooltip="Model, colour, intensity, grids, device.",
+        )
         self.model = ComboBox(
             label="Model",
             choices=[info.name for info in list_models()] + [FROM_FILE],
@@ -94,6 +133,24 @@ class FusionWidget(Container):
         self.intensity = _choice("Intensity", INTENSITIES, "How values become black to white.")
         self.grid = _choice(
             "Grid", GRIDS, "Where the layers' grids differ: the one that the result is on."
+        )
+        self.interpolation = _choice(
+            "Interpolation", INTERPOLATIONS, "How a layer is brought onto the other's grid."
+        )
+        self.gamma = CheckBox(
+            text="Apply the layers' gamma", tooltip="As set in the layer controls."
+        )
+        self.level = SpinBox(
+            label="Level",
+            min=0,
+            max=0,
+            tooltip="Of multiscale layers: 0 is the finest.",
+        )
+        self.computing = _choice(
+            "Compute",
+            COMPUTING,
+            "Planes all at once, with progress, or each when you come to it; automatic: all at "
+            "once, unless the layers are not in memory and the result is larger than 1 GB.",
         )
         self.device = ComboBox(
             label="Device",
@@ -111,14 +168,20 @@ class FusionWidget(Container):
                 self.model_file,
                 self.color,
                 self.intensity,
+                self.gamma,
                 self.grid,
+                self.interpolation,
+                self.level,
+                self.computing,
                 self.device,
                 self.precision,
             ],
             visible=False,
         )
         self.summary = _text()
-        self.run_button = PushButton(text="Fuse", tooltip="Add the result as a new layer.")
+        self.run_button = PushButton(
+            text="Fuse", enabled=False, tooltip="Add the result as a new layer."
+        )
         self.cancel_button = PushButton(
             text="Cancel", enabled=False, tooltip="Stop; nothing is added."
         )
@@ -136,8 +199,14 @@ class FusionWidget(Container):
         copies = Container(
             widgets=[self.copy_python, self.copy_command], layout="horizontal", labels=False
         )
-        self.side_by_side = CheckBox(
-            text="Side by side", tooltip="Show the layers in napari's grid."
+        self.look = _choice("Show", LOOKS, "How to look at the result and what it was made of.")
+        self.line = FloatSlider(
+            label="Line",
+            min=0,
+            max=1,
+            value=0.5,
+            visible=False,
+            tooltip="Left of it the source as the network saw it, right of it the result.",
         )
         self.baseline = ComboBox(
             label="Compare with",
@@ -149,11 +218,14 @@ class FusionWidget(Container):
             text="Compare", tooltip="Metrics of the result beside those of a simple method."
         )
         self.table = _text()
-        self.copy_table = PushButton(text="Copy table", visible=False)
+        self.copy_table = PushButton(
+            text="Copy table", visible=False, tooltip="Copy the metrics, for a spreadsheet."
+        )
         self.after = Container(
             widgets=[
                 copies,
-                self.side_by_side,
+                self.look,
+                self.line,
                 self.baseline,
                 self.compare_button,
                 self.table,
@@ -168,6 +240,7 @@ class FusionWidget(Container):
                 self.layer_b,
                 self.swap,
                 self.extent,
+                self.preview,
                 self.more,
             ]
         )
@@ -186,13 +259,17 @@ class FusionWidget(Container):
             part.margins = (0, 0, 0, 0)
         self.native.layout().addStretch()
 
-        self._start_from_preferences()
+        self._memory: float | None = None
+        self._restore()
+        self._live = Preview(napari_viewer, self._preview_plan, self._affordable, self.native)
+        self._wipe: Wipe | None = None
         self._refresh_timer = QTimer(self.native)
         self._refresh_timer.setSingleShot(True)
         self._refresh_timer.setInterval(100)
         self._refresh_timer.timeout.connect(self._refresh_summary)
         self._connect()
         self._on_task()
+        self._on_more()
         self._choose_layers()
         self._probe = DeviceProbe(self.native)
         self._probe.found.connect(self._refresh_timer.start)
@@ -204,42 +281,64 @@ class FusionWidget(Container):
         self.more.changed.connect(self._on_more)
         self.model.changed.connect(self._on_more)
         self.device.changed.connect(lambda name: self._probe.start(name))
-        for widget in (
-            self.layer_a,
-            self.layer_b,
-            self.extent,
-            self.model,
-            self.model_file,
-            self.color,
-            self.intensity,
-            self.grid,
-        ):
-            widget.changed.connect(lambda _: self._refresh_timer.start())
+        for widget in (self.layer_a, self.layer_b, self.extent, *self.advanced):
+            widget.changed.connect(self._on_changed)
+        self.preview.changed.connect(self._on_preview)
+        self._live.said.connect(lambda text: _write(self.status, text))
+        self._live.removed.connect(lambda: setattr(self.preview, "value", False))
         self.run_button.changed.connect(self._on_run)
         self.cancel_button.changed.connect(self._on_cancel)
         self.copy_python.changed.connect(lambda: self._copy(as_python))
         self.copy_command.changed.connect(lambda: self._copy(as_command))
-        self.side_by_side.changed.connect(self._on_side_by_side)
+        self.look.changed.connect(self._on_look)
+        self.line.changed.connect(self._on_line)
         self.compare_button.changed.connect(self._on_compare)
         self.copy_table.changed.connect(lambda: QApplication.clipboard().setText(self._table))
         self.viewer.layers.events.inserted.connect(self._on_inserted)
+        self.viewer.layers.events.removed.connect(self._on_removed)
         self.native.destroyed.connect(self._on_destroyed)
 
-    def _start_from_preferences(self) -> None:
-        """Take the defaults from napari's plugin settings, where there are such."""
-        try:
-            from napari.settings import get_plugin_settings
+    def _images(self, _: Any) -> list[napari.layers.Image]:
+        """Layers to choose from: all images but previews."""
+        return [
+            layer
+            for layer in self.viewer.layers
+            if isinstance(layer, napari.layers.Image)
+            and "preview" not in layer.metadata.get("napari_gifnet", {})
+        ]
 
-            defaults = get_plugin_settings("napari-gifnet").defaults
-        except (ImportError, KeyError, AttributeError):  # older than napari 0.9
-            return
-        if defaults.model in self.model.choices:
-            self.model.value = defaults.model
-        else:
-            self.model_file.value = defaults.model
-            self.model.value = FROM_FILE
-        self.device.value = str(defaults.device)
-        self.precision.value = str(defaults.precision)
+    def _extents(self, _: Any) -> list[tuple[str, Any]]:
+        shapes = [layer for layer in self.viewer.layers if isinstance(layer, napari.layers.Shapes)]
+        return [*EXTENTS.items(), *((f"Around {layer.name}", layer) for layer in shapes)]
+
+    def _restore(self) -> None:
+        """Start as the widget was left; what napari's plugin settings say goes first if it is new."""
+        last, preferences = recall(), _preferences()
+        self._memory = preferences.pop("memory", None) or None
+        same = last.get("preferences") == preferences
+        values = {**last.get("controls", {}), **({} if same else preferences)}
+        for name in ("task", *self._remembered):
+            try:
+                if name in values:
+                    getattr(self, name).value = values[name]
+            except (ValueError, TypeError):
+                continue  # a task or model that there is no more
+
+    @property
+    def _remembered(self) -> dict[str, Any]:
+        """Controls that are kept from one session to the next, and their values as JSON has them."""
+        names = ("color", "intensity", "gamma", "grid", "interpolation", "computing", "baseline")
+        values = {name: getattr(self, name).value for name in (*names, *PREFERRED, "more")}
+        if isinstance(self.extent.value, str):
+            values["extent"] = self.extent.value
+        return values | {"model_file": str(values["model_file"])}
+
+    def _remember(self) -> None:
+        preferences = _preferences()
+        preferences.pop("memory", None)
+        remember(
+            {"controls": {"task": self.task.value, **self._remembered}, "preferences": preferences}
+        )
 
     @property
     def enhancing(self) -> bool:
@@ -256,18 +355,29 @@ class FusionWidget(Container):
             intensity=self.intensity.value,
             grid=self.grid.value,
             extent=self.extent.value,
+            interpolation=self.interpolation.value,
+            gamma=self.gamma.value,
+            level=self.level.value,
             device=self.device.value,
             precision=self.precision.value,
+            memory=self._memory,
+            lazy={"auto": None, "now": False, "lazily": True}[self.computing.value],
         )
 
-    def plan(self) -> LayerPlan:
+    def plan(self, options: LayerOptions | None = None) -> LayerPlan:
         """What a run would do now.
+
+        Parameters
+        ----------
+        options : LayerOptions, optional
+            In place of what the controls say.
 
         Raises
         ------
         GIFNetError
             It cannot be done; the message says why.
         """
+        options = options or self.chosen_options()
         a, b = self.layer_a.value, None if self.enhancing else self.layer_b.value
         if a is None or (b is None and not self.enhancing):
             raise GIFNetError(
@@ -275,24 +385,59 @@ class FusionWidget(Container):
                 if self.enhancing
                 else "Open two image layers to fuse, or File > Open Sample > GIFNet."
             )
+        if a == b:  # napari hands out proxies, a new one each time
+            raise GIFNetError(
+                f"A and B are both {a.name!r}: choose two layers, or the task to enhance one."
+            )
         view = None
-        if self.extent.value == "view":
+        if needs_view(options.extent):
             view = visible_box(a, self.viewer.dims, *([] if b is None else [b]))
-        return plan_layers(a, b, self.chosen_options(), dims=self.viewer.dims, view=view)
+        plan = plan_layers(a, b, options, dims=self.viewer.dims, view=view)
+        if options.lazy is None and plan.lazy and plan.bytes <= ROOM:
+            return replace(plan, lazy=False, options=replace(plan.options, lazy=False))
+        return plan
+
+    def _preview_plan(self) -> LayerPlan:
+        options = self.chosen_options()
+        extent: Any = options.extent
+        if options.task == PANSHARPENING.name:
+            pass  # its bands belong together
+        elif extent in ("all", "slice"):
+            extent = "slice"
+        else:
+            extent = ("slice", extent)
+        return self.plan(replace(options, extent=extent, lazy=False))
+
+    def _affordable(self) -> float:
+        return expected_pixels(1.0, self._probe.name)
 
     def _on_inserted(self, event: Any) -> None:
         QTimer.singleShot(0, self._choose_layers)
 
+    def _on_removed(self, event: Any) -> None:
+        if event.value == self._result_layer:
+            self._forget_result()
+        self._refresh_timer.start()
+
+    def _forget_result(self) -> None:
+        """The result is gone, and with it what could be done with it."""
+        self.look.value = "layers"
+        self._result_layer = self._result_plan = None
+        self.after.visible = False
+
+    def _on_changed(self, _: Any) -> None:
+        self._refresh_timer.start()
+        self._live.refresh()
+
     def _choose_layers(self) -> None:
         """Where the boxes show one layer twice, choose the pair that was opened last."""
-        images = [layer for layer in self.viewer.layers if isinstance(layer, napari.layers.Image)]
         sources = [
             layer
-            for layer in images
+            for layer in self._images(None)
             if "sources" not in layer.metadata.get("napari_gifnet", {})
             and "inputs" not in layer.metadata.get("napari_gifnet", {})
         ]
-        same = self.layer_a.value is self.layer_b.value
+        same = self.layer_a.value == self.layer_b.value
         if self._run is None and len(sources) >= 2 and same:
             detail, modality = sources[-2:]
             self.layer_a.reset_choices()
@@ -309,7 +454,7 @@ class FusionWidget(Container):
         self.layer_b.label = task.b if task else "B"
         self.layer_b.visible = self.swap.visible = not self.enhancing
         self.run_button.text = "Enhance" if self.enhancing else "Fuse"
-        self._refresh_timer.start()
+        self._on_changed(None)
 
     def _on_swap(self) -> None:
         self.layer_a.value, self.layer_b.value = self.layer_b.value, self.layer_a.value
@@ -317,11 +462,13 @@ class FusionWidget(Container):
     def _on_more(self) -> None:
         self.advanced.visible = self.more.value
         self.model_file.visible = self.more.value and self.model.value == FROM_FILE
+        self._fit_levels()
 
     def _refresh_summary(self) -> None:
         """Say, before a run, what it would do."""
         if self._run is not None:
             return
+        self._fit_levels()
         try:
             plan = self.plan()
         except GIFNetError as error:
@@ -330,14 +477,31 @@ class FusionWidget(Container):
             return
         lines = [plan.summary, self._probe.sentence]
         seconds = expected_seconds(plan.pixels, self._probe.name)
-        if seconds is not None:
-            lines.append(f"About {_duration(seconds)}.")
+        size = f"the result takes {_bytes(plan.bytes)}."
+        lines.append(
+            size.capitalize() if seconds is None else f"About {_duration(seconds)}; {size}"
+        )
         _write(self.summary, "\n".join(line for line in lines if line))
         self.run_button.enabled = True
+
+    def _fit_levels(self) -> None:
+        """Offer the levels that the layers have."""
+        layers = [self.layer_a.value, None if self.enhancing else self.layer_b.value]
+        levels = [len(layer.data) for layer in layers if layer is not None and layer.multiscale]
+        self.level.max = max(levels, default=1) - 1
+        self.level.visible = self.more.value and bool(levels)
+
+    def _on_preview(self, on: bool) -> None:
+        if on:
+            self._live.start()
+        else:
+            self._live.stop()
+            _write(self.status, "")
 
     def _on_run(self) -> None:
         if self._run is not None:
             return
+        self._remember()
         try:
             plan = self.plan()
         except GIFNetError as error:
@@ -366,6 +530,8 @@ class FusionWidget(Container):
             _write(self.status, f"About {_duration(spent / done * (total - done))} left")
 
     def _on_result(self, result: LayerResult) -> None:
+        self.preview.value = False  # what it showed is there now
+        self.look.value = "layers"
         self._result_layer = add_result(self.viewer, result)
         self._result_plan = self._run.plan if self._run else None
         notes = result.kwargs["metadata"]["napari_gifnet"].get("notes", [])
@@ -374,7 +540,8 @@ class FusionWidget(Container):
         self.after.visible = True
         _write(self.status, "\n".join([added, *notes]))
         self.table.value, self.copy_table.visible = "", False
-        self.compare_button.enabled = not self.enhancing
+        fused_two = self._result_plan is not None and not self._result_plan.enhances
+        self.compare_button.enabled = self.baseline.enabled = fused_two
 
     def _on_failed(self, sentence: str) -> None:
         _write(self.status, sentence)
@@ -388,8 +555,11 @@ class FusionWidget(Container):
             _write(self.status, "Cancelled; nothing was added.")
 
     def _on_destroyed(self) -> None:
+        self.viewer.layers.events.inserted.disconnect(self._on_inserted)
+        self.viewer.layers.events.removed.disconnect(self._on_removed)
+        self._live.disconnect_from_viewer()
         if self._run is not None:
-            self._run.cancel()
+            self._run.abandon()
 
     def _copy(self, write: Any) -> None:
         try:
@@ -400,15 +570,36 @@ class FusionWidget(Container):
         QApplication.clipboard().setText(text)
         show_info("Copied to the clipboard.")
 
-    def _on_side_by_side(self, on: bool) -> None:
-        self.viewer.canvas.grid.enabled = on
+    def _on_look(self, look: str) -> None:
+        self.viewer.canvas.grid.enabled = look == "grid"
+        if self._wipe is not None:
+            self._wipe.remove()
+            self._wipe = None
+        self.line.visible = look in ("a", "b")
+        if look in ("a", "b") and self._result_plan is not None:
+            self._wipe = Wipe(
+                self.viewer,
+                self._result_plan,
+                self._ranges,
+                look,  # type: ignore[arg-type]
+                self.line.value,
+            )
+
+    def _on_line(self, position: float) -> None:
+        if self._wipe is not None:
+            self._wipe.move(position)
+
+    @property
+    def _ranges(self) -> list[tuple[float, float]]:
+        """What became 0 and 1 of the layers of the result."""
+        inputs = self._result_layer.metadata["napari_gifnet"]["inputs"]
+        return [(low, high) for low, high in (one["range"] for one in inputs)]
 
     def _on_compare(self) -> None:
         layer, plan = self._result_layer, self._result_plan
-        ranges = [one["range"] for one in layer.metadata["napari_gifnet"]["inputs"]]
         step = [round(x) for x in layer.world_to_data(self.viewer.dims.point[-layer.ndim :])]
         self.compare_button.enabled = False
-        worker = FunctionWorker(compare, plan, layer.data, ranges, step, self.baseline.value)
+        worker = FunctionWorker(compare, plan, layer.data, self._ranges, step, self.baseline.value)
         worker.returned.connect(self._on_compared)
         worker.errored.connect(lambda error: show_error(describe(error)))
         worker.finished.connect(lambda: setattr(self.compare_button, "enabled", True))
@@ -418,6 +609,25 @@ class FusionWidget(Container):
         self._table = as_text(table)
         _write(self.table, as_html(table))
         self.copy_table.visible = True
+
+
+def _preferences() -> dict[str, Any]:
+    """What napari's plugin settings say of the widget; nothing before napari 0.9."""
+    try:
+        from napari.settings import get_plugin_settings
+
+        defaults = get_plugin_settings("napari-gifnet").defaults
+    except (ImportError, KeyError, AttributeError):
+        return {}
+    known = {info.name for info in list_models()}
+    model, file = (defaults.model, "") if defaults.model in known else (FROM_FILE, defaults.model)
+    return {
+        "model_file": file,
+        "model": model,
+        "device": str(defaults.device),
+        "precision": str(defaults.precision),
+        "memory": int(getattr(defaults, "memory", 0)),
+    }
 
 
 def _choice(label: str, choices: dict[str, str], tooltip: str) -> ComboBox:
@@ -435,6 +645,14 @@ def _write(label: Label, text: str) -> None:
     label.value = text
     native = label.native
     native.setMinimumHeight(native.heightForWidth(max(native.width(), 150)) if text else 0)
+
+
+def _bytes(count: float) -> str:
+    for unit in ("kB", "MB"):
+        count /= 1000
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+    return f"{count / 1000:.1f} GB"
 
 
 def _duration(seconds: float) -> str:

@@ -1,0 +1,35 @@
+"""What the widget was last set to, kept from one session of napari to the next."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_config_path
+
+
+def settings_file() -> Path:
+    """Return the file that `remember` writes, in the user's configuration folder."""
+    return user_config_path("napari-gifnet") / "widget.json"
+
+
+def recall() -> dict[str, Any]:
+    """Return what was remembered; nothing where there is nothing that can be read."""
+    try:
+        settings = json.loads(settings_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return settings if isinstance(settings, dict) else {}
+
+
+def remember(settings: dict[str, Any]) -> None:
+    """Keep plain values under their names; where the folder cannot be written, they are forgotten."""
+    path = settings_file()
+    half_made = path.with_suffix(".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        half_made.write_text(json.dumps(settings, indent=2), encoding="utf-8")
+        half_made.replace(path)
+    except OSError:
+        return
