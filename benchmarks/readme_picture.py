@@ -1,8 +1,12 @@
 """Make docs/readme.png: the MRI + PET sample, fused in napari. Needs a display or Xvfb."""
 
 import argparse
+import os
+import tempfile
 import time
 from pathlib import Path
+
+os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp()  # a new user's settings
 
 import napari
 from qtpy.QtWidgets import QApplication

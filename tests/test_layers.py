@@ -44,7 +44,7 @@ def fused(options):
 @pytest.fixture(scope="module")
 def reference(options):
     """`fuse` of arrays, whose ranges are given."""
-    return partial(fuse, **options)
+    return partial(fuse, statistics="stack", **options)
 
 
 def scene(*shape, seed=0, dtype=np.float32):
@@ -464,6 +464,7 @@ class Counted:
 
 @pytest.mark.parametrize("moved", [0, 0.5])
 def test_dask_stays_lazy(fused, options, moved):
+    fused = partial(fused, statistics="plane")
     a, b = pair(DEPTH, HEIGHT, WIDTH)
     b.translate = (0, moved, 0)
     counted = Counted(a.data)
@@ -689,13 +690,13 @@ def test_a_run_can_be_cancelled(fused):
 
     def cancel(done, total):
         calls.append((done, total))
-        if done > 2:
+        if len(calls) > 3:
             raise Cancelled
 
     with pytest.raises(Cancelled):
         fused(*pair(DEPTH, HEIGHT, WIDTH), progress=cancel)
     assert calls[0] == (0, 1)
-    assert calls[-1][0] == 3
+    assert len(calls) == 4
 
 
 def test_an_engine_at_hand_is_used(options):

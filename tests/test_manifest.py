@@ -49,6 +49,7 @@ def test_the_preferences_have_the_defaults_of_the_widget(manifest):
         "model": "gifnet",
         "device": "auto",
         "precision": "auto",
+        "memory": 0,
     }
 
 

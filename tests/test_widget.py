@@ -392,6 +392,8 @@ def test_the_widget_starts_as_it_was_left(make_napari_viewer, model_file, qtbot)
     again = open_dock(make_napari_viewer())
     assert again.chosen_options() == widget.chosen_options()
 
+    model_file.unlink()
+    assert open_dock(make_napari_viewer()).model.value == "gifnet"
     remembered.settings_file().write_text("no JSON")
     assert open_dock(make_napari_viewer()).intensity.value == "layer"
 

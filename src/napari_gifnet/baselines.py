@@ -179,6 +179,7 @@ class _PlaneRule:
         pairs: Iterable[tuple[Plane, Plane]],
         count: int,
         progress: Callable[[int, int], None] | None = None,
+        statistics: None = None,
     ) -> Iterator[Plane]:
         for done, (a, b) in enumerate(pairs):
             if progress:

@@ -23,7 +23,7 @@ from .pictures.plan import Plan, plan_fusion
 from .pictures.tasks import PANSHARPENING, pansharpen_band
 
 if TYPE_CHECKING:
-    from .engine import Engine
+    from .engine import Engine, Statistics
 
 __all__ = ["Plan", "enhance", "fuse", "open_engine", "plan_fusion", "run"]
 
@@ -32,6 +32,10 @@ Tile = int | Literal["auto"] | None
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 _DEVICE = re.compile(r"auto|cpu|mps|(cuda|xpu)(:\d+)?")
+STATISTICS = ("plane", "stack")
+SAMPLED = 16
+"""Planes of a stack that its statistics are taken of, at most."""
+
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -48,6 +52,7 @@ def fuse(
     precision: str = "auto",
     tile: Tile = "auto",
     dtype: DTypeLike | None = None,
+    statistics: Literal["plane", "stack"] = "plane",
     progress: Progress | None = None,
 ) -> Any:
     """Fuse two registered images into one.
@@ -87,6 +92,10 @@ def fuse(
         not the result.
     dtype : dtype, optional
         A float, or an integer of up to 32 bits to which [0, 1] is scaled; float32 by default.
+    statistics : {"plane", "stack"}
+        What the network's normalisations measure: each plane by itself, as published, or up to 16
+        planes spread over the stack together. With ``"stack"``, what stands still in a stack whose
+        other parts change does not flicker, and a plane takes one pass instead of three.
     progress : callable, optional
         ``progress(done, total)``, called during the run; raise `Cancelled` in it to stop. Not
         called for dask arrays.
@@ -114,9 +123,10 @@ def fuse(
     """
     check_run_options(device, precision, tile)
     plan = plan_fusion(a, b, task=task, intensity=intensity, color=color, rgb=rgb, dtype=dtype)
+    check_statistics(statistics)
     if plan.a.lazy:
-        return _fuse_lazily(plan, model, (device, precision, tile))
-    return run(plan, open_engine(model, device, precision, tile), progress)
+        return _fuse_lazily(plan, model, (device, precision, tile), statistics)
+    return run(plan, open_engine(model, device, precision, tile), progress, statistics)
 
 
 def enhance(
@@ -130,6 +140,7 @@ def enhance(
     precision: str = "auto",
     tile: Tile = "auto",
     dtype: DTypeLike | None = None,
+    statistics: Literal["plane", "stack"] = "plane",
     progress: Progress | None = None,
 ) -> Any:
     """Sharpen one image: fuse it with itself.
@@ -140,7 +151,7 @@ def enhance(
         Booleans, integers or floats, at least 5×5 pixels.
     color : {"auto", "gray"}
         Keep the image's chroma, or return luma alone.
-    model, intensity, rgb, device, precision, tile, dtype, progress
+    model, intensity, rgb, device, precision, tile, dtype, statistics, progress
         As for `fuse`, for one image.
 
     Returns
@@ -168,6 +179,7 @@ def enhance(
         precision=precision,
         tile=tile,
         dtype=dtype,
+        statistics=statistics,
         progress=progress,
     )
 
@@ -193,6 +205,14 @@ def check_run_options(device: Any, precision: Any, tile: Any) -> None:
         )
 
 
+def check_statistics(statistics: Any) -> None:
+    """Raise OptionError if it is none of those understood."""
+    if statistics not in STATISTICS:
+        raise OptionError(
+            f"statistics={statistics!r} is not understood: expected 'plane' or 'stack'."
+        )
+
+
 def open_engine(
     model: str | Path | Model = DEFAULT_MODEL,
     device: str = "auto",
@@ -206,7 +226,12 @@ def open_engine(
     return Engine(load_model(model).network, device, precision, tile, memory)
 
 
-def run(plan: Plan, engine: Engine, progress: Progress | None = None) -> np.ndarray:
+def run(
+    plan: Plan,
+    engine: Engine,
+    progress: Progress | None = None,
+    statistics: Literal["plane", "stack"] | Statistics = "plane",
+) -> np.ndarray:
     """Carry out a plan: planes to the engine, colour and invalid pixels back behind it.
 
     Parameters
@@ -217,6 +242,8 @@ def run(plan: Plan, engine: Engine, progress: Progress | None = None) -> np.ndar
         From `open_engine`.
     progress : callable, optional
         ``progress(done, total)``; raise `Cancelled` in it to stop.
+    statistics : {"plane", "stack"} or Statistics
+        As for `fuse`; or such as were gathered before.
 
     Returns
     -------
@@ -225,20 +252,56 @@ def run(plan: Plan, engine: Engine, progress: Progress | None = None) -> np.ndar
     """
     result = np.empty(plan.shape, plan.dtype)
     sources: deque[tuple[Plane, Plane]] = deque()  # of the planes the engine is at work on
+    known = None if isinstance(statistics, str) else statistics
+    report = progress
+    if statistics == "stack" and plan.count > 1:
+        known = _gather(plan, engine, _share_of(progress, 0, 0.3))
+        report = _share_of(progress, 0.3, 0.7)
 
     def pairs() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for index in np.ndindex(plan.a.leading):
-            a = plan.a.plane(index, plan.range_a, plan.chroma in ("a", "both"))
-            b = a
-            if plan.b is not plan.a:
-                b = plan.b.plane(index, plan.range_b, plan.chroma in ("b", "both"))
+            a, b = _pair(plan, index)
             sources.append((a, b))
             yield a.luma, b.luma
 
-    fused_planes = engine.fuse_planes(pairs(), plan.count, progress)
+    fused_planes = engine.fuse_planes(pairs(), plan.count, report, known)
     for fused, index in zip(fused_planes, np.ndindex(plan.a.leading), strict=True):
         result[index] = from_unit(_finish(plan, fused, *sources.popleft()), plan.dtype)
     return result
+
+
+def _pair(plan: Plan, index: tuple[int, ...]) -> tuple[Plane, Plane]:
+    a = plan.a.plane(index, plan.range_a, plan.chroma in ("a", "both"))
+    if plan.b is plan.a:
+        return a, a
+    return a, plan.b.plane(index, plan.range_b, plan.chroma in ("b", "both"))
+
+
+def _gather(plan: Plan, engine: Engine, progress: Progress | None = None) -> Statistics:
+    """Return the statistics of a stack, from planes spread over it."""
+    indices = list(np.ndindex(plan.a.leading))
+    chosen = [indices[i] for i in spread(len(indices))]
+
+    def pairs() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for index in chosen:
+            a, b = _pair(plan, index)
+            yield a.luma, b.luma
+
+    return engine.gather_statistics(pairs, len(chosen), progress)
+
+
+def spread(count: int) -> list[int]:
+    """Return which planes of a stack its statistics are taken of."""
+    return np.unique(np.linspace(0, count - 1, min(count, SAMPLED)).round().astype(int)).tolist()
+
+
+def _share_of(progress: Progress | None, start: float, share: float) -> Progress | None:
+    """Return what reports a part of a run as such."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(
+        round(1e6 * (start + share * done / max(total, 1))), 1_000_000
+    )
 
 
 def _finish(plan: Plan, fused: np.ndarray, a: Plane, b: Plane) -> np.ndarray:
@@ -255,9 +318,15 @@ def _finish(plan: Plan, fused: np.ndarray, a: Plane, b: Plane) -> np.ndarray:
     return picture
 
 
-def _fuse_lazily(plan: Plan, model: str | Path | Model, options: tuple[str, str, Tile]) -> Any:
+def _fuse_lazily(
+    plan: Plan,
+    model: str | Path | Model,
+    options: tuple[str, str, Tile],
+    statistics: Literal["plane", "stack"],
+) -> Any:
     """Return the dask array of a plan, one plane a chunk."""
     import dask.array as da
+    from dask import delayed
 
     load_model(model)  # a wrong one is told now, not when the array is computed
     planes_at = len(plan.a.leading)
@@ -268,6 +337,19 @@ def _fuse_lazily(plan: Plan, model: str | Path | Model, options: tuple[str, str,
         return picture.image.rechunk(one_plane), axes + [rgb_axis] * picture.in_color
 
     in_color = plan.chroma != "none"
+    bare = replace(plan, a=replace(plan.a, image=None), b=replace(plan.b, image=None))
+    known: Any = "plane"
+    if statistics == "stack" and plan.count > 1:
+        indices = list(np.ndindex(plan.a.leading))
+        some = [indices[i] for i in spread(len(indices))]
+        known = delayed(_gather_blocks)(
+            *(da.stack([p.image[index] for index in some]) for p in (plan.a, plan.b)),
+            plan.range_a,
+            plan.range_b,
+            plan=bare,
+            model=model,
+            options=options,
+        )
     return da.blockwise(
         _fuse_block,
         axes + [rgb] * in_color,
@@ -275,10 +357,11 @@ def _fuse_lazily(plan: Plan, model: str | Path | Model, options: tuple[str, str,
         *planes(plan.b, rgb_b),
         *(plan.range_a, None),
         *(plan.range_b, None),
+        *(known, None),
         new_axes={rgb: 3} if in_color else None,
         concatenate=True,
         meta=np.empty((0,) * len(plan.shape), plan.dtype),
-        plan=replace(plan, a=replace(plan.a, image=None), b=replace(plan.b, image=None)),
+        plan=bare,
         model=model,
         options=options,
     )
@@ -289,19 +372,38 @@ def _fuse_block(
     b: np.ndarray,
     range_a: Range,
     range_b: Range,
+    statistics: Literal["plane"] | Statistics,
     plan: Plan,
     model: str | Path | Model,
     options: tuple[str, str, Tile],
 ) -> np.ndarray:
-    plan = replace(
+    plan = _of_blocks(plan, a, b, range_a, range_b)
+    with _ONE_AT_A_TIME:  # the engine uses all cores; more of them would only take more memory
+        return run(plan, _last_engine(load_model(model), *options), None, statistics)
+
+
+def _gather_blocks(
+    a: np.ndarray,
+    b: np.ndarray,
+    range_a: Range,
+    range_b: Range,
+    plan: Plan,
+    model: str | Path | Model,
+    options: tuple[str, str, Tile],
+) -> Statistics:
+    plan = _of_blocks(plan, a, b, range_a, range_b)
+    with _ONE_AT_A_TIME:
+        return _gather(plan, _last_engine(load_model(model), *options))
+
+
+def _of_blocks(plan: Plan, a: np.ndarray, b: np.ndarray, range_a: Range, range_b: Range) -> Plan:
+    return replace(
         plan,
         a=replace(plan.a, image=a),
         b=replace(plan.b, image=b),
         range_a=range_a,
         range_b=range_b,
     )
-    with _ONE_AT_A_TIME:  # the engine uses all cores; more of them would only take more memory
-        return run(plan, _last_engine(load_model(model), *options))
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,14 @@ import typer
 
 from napari_gifnet import __version__
 from napari_gifnet.errors import ImageError, OptionError
-from napari_gifnet.fusion import Plan, check_run_options, open_engine, plan_fusion, run
+from napari_gifnet.fusion import (
+    Plan,
+    check_run_options,
+    check_statistics,
+    open_engine,
+    plan_fusion,
+    run,
+)
 from napari_gifnet.io import ImageFile, check_destination, check_format, find_format, read, write
 from napari_gifnet.models import DEFAULT_MODEL, load_model
 from napari_gifnet.pictures.intensity import check_intensity
@@ -32,6 +39,7 @@ from .options import (
     OwnColor,
     OwnColorPolicy,
     Precision,
+    StatisticsOf,
     TaskName,
     Tile,
     parse_intensity,
@@ -63,6 +71,7 @@ def fuse(
     device: DeviceName = "auto",
     precision: Precision = "auto",
     tile: Tile = "auto",
+    statistics: StatisticsOf = "plane",
 ) -> None:
     """Fuse two registered images into one.
 
@@ -95,7 +104,7 @@ def fuse(
     if bands_in_color:
         axes = axes.replace("C", "") + "S"
     check_format(output, axes, plan.dtype)
-    fused, doings = carry_out(plan, model, device, precision, tile)
+    fused, doings = carry_out(plan, model, device, precision, tile, statistics)
     if bands_in_color:
         fused = np.moveaxis(fused, -3, -1)
     sources = ", ".join(path.name for path in images[:-1])
@@ -115,6 +124,7 @@ def enhance(
     device: DeviceName = "auto",
     precision: Precision = "auto",
     tile: Tile = "auto",
+    statistics: StatisticsOf = "plane",
 ) -> None:
     """Sharpen one image: fuse it with itself.
 
@@ -135,7 +145,7 @@ def enhance(
     )
     axes = _result_axes(plan, opened, opened)
     check_format(output, axes, plan.dtype)
-    enhanced, doings = carry_out(plan, model, device, precision, tile)
+    enhanced, doings = carry_out(plan, model, device, precision, tile, statistics)
     _store(output, enhanced, axes, opened.spacing, image.name, doings)
 
 
@@ -186,17 +196,23 @@ def _result_axes(plan: Plan, a: ImageFile, b: ImageFile) -> str:
 
 
 def carry_out(
-    plan: Plan, model: str, device: str, precision: str, tile: str
+    plan: Plan,
+    model: str,
+    device: str,
+    precision: str,
+    tile: str,
+    statistics: str = "plane",
 ) -> tuple[np.ndarray, str]:
     """Return the fused image and what was done, in words."""
     side = parse_tile(tile)
     check_run_options(device, precision, side)
+    check_statistics(statistics)
     with progress_bar("Loading the model") as report:
         loaded = load_model(model, progress=report)
         engine = open_engine(loaded, device, precision, side)
     start = time.perf_counter()
     with progress_bar(f"Fusing on {engine.device}") as report:
-        fused = run(plan, engine, report)
+        fused = run(plan, engine, report, statistics)  # type: ignore[arg-type]
     return fused, "; ".join(
         [
             plan.describe(),

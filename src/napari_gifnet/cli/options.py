@@ -110,6 +110,16 @@ Tile = Annotated[
     ),
 ]
 
+StatisticsOf = Annotated[
+    str,
+    typer.Option(
+        metavar="OF",
+        help="What the network normalises by: plane, as published, or stack, which keeps what "
+        "stands still in a stack from flickering.",
+        rich_help_panel=RUNNING,
+    ),
+]
+
 
 def parse_intensity(texts: list[str] | None) -> Any:
     """Return ``intensity`` as the library takes it.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Literal
+from functools import partial
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -21,10 +22,11 @@ from .device import (
     is_out_of_memory,
     memory_budget,
 )
-from .folded import FoldedGIFNet
-from .tiles import TiledFusion
+from .folded import FoldedGIFNet, Moments
+from .tiles import Statistics, TiledFusion
 
 Progress = Callable[[int, int], None]
+T = TypeVar("T")
 
 CPU_TILE = 128
 """Maps of this side fit a processor's last cache; see docs/performance.md."""
@@ -98,6 +100,7 @@ class Engine:
         pairs: Iterable[tuple[np.ndarray, np.ndarray]],
         count: int,
         progress: Progress | None = None,
+        statistics: Statistics | None = None,
     ) -> Iterator[np.ndarray]:
         """Yield the fused plane of each pair, (H, W) float32 in [0, 1].
 
@@ -110,6 +113,8 @@ class Engine:
         progress : callable, optional
             Called with the steps done and all steps: tiles, passes and planes together. What it
             raises stops the run.
+        statistics : Statistics, optional
+            What `gather_statistics` returned, for all planes; by default each plane has its own.
 
         Raises
         ------
@@ -119,7 +124,7 @@ class Engine:
         transfers = self._transfers()
         waiting: deque[Callable[[], np.ndarray]] = deque()
         for done, (a, b) in enumerate(pairs):
-            waiting.append(self._fuse_plane(a, b, done, count, progress))
+            waiting.append(self._fuse_plane(a, b, done, count, progress, statistics))
             # a GPU works on this plane while the one before is brought home
             if len(waiting) > transfers:
                 yield waiting.popleft()()
@@ -130,12 +135,24 @@ class Engine:
         return 1 if self.device.type == "cuda" else 0
 
     def _fuse_plane(
-        self, a: np.ndarray, b: np.ndarray, done: int, count: int, progress: Progress | None
+        self,
+        a: np.ndarray,
+        b: np.ndarray,
+        done: int,
+        count: int,
+        progress: Progress | None,
+        statistics: Statistics | None,
     ) -> Callable[[], np.ndarray]:
         """Start on a plane; what is returned waits for the result. Recovers from lack of memory."""
+        return self._recovering(
+            max(a.shape), lambda: self._attempt(a, b, done, count, progress, statistics)
+        )
+
+    def _recovering(self, side: int, attempt: Callable[[], T]) -> T:
+        """Try, with less and less memory; planes have sides of up to `side` pixels."""
         while True:
             try:
-                return self._attempt(a, b, done, count, progress)
+                return attempt()
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise DeviceError(
@@ -144,14 +161,69 @@ class Engine:
                     ) from error
                 reason = _first_line(error)
             free_memory(self.device)
-            self._shrink(max(a.shape), reason)
+            self._shrink(side, reason)
+
+    def gather_statistics(
+        self,
+        pairs: Callable[[], Iterable[tuple[np.ndarray, np.ndarray]]],
+        count: int,
+        progress: Progress | None = None,
+    ) -> Statistics:
+        """Return the statistics of several pairs of planes together, for `fuse_planes`.
+
+        Parameters
+        ----------
+        pairs : callable
+            Gives the pairs of planes (H, W) in [0, 1], once for each of the two passes.
+        count : int
+            How many pairs there are.
+        progress : callable, optional
+            Called with the planes done and all, each counted in both of the passes.
+        """
+
+        def pooled(start: int, gather: Callable[[TiledFusion], list[Moments]]) -> list[Moments]:
+            sums: list[Moments] = []
+            for done, (a, b) in enumerate(pairs(), start):
+                if progress:
+                    progress(done, 2 * count)
+                attempt = partial(self._gather, gather, a, b)
+                each = self._recovering(max(a.shape), attempt)
+                sums = [x + y for x, y in zip(sums, each, strict=True)] if sums else each
+            return sums
+
+        with torch.inference_mode():
+            first = [m.numbers for m in pooled(0, lambda fusion: list(fusion.gather_first()))]
+
+            def second(fusion: TiledFusion) -> list[Moments]:
+                of_mm, of_dp = (Moments.known(*pair, self.device) for pair in first)
+                return [fusion.gather_second((of_mm, of_dp))]
+
+            (last,) = pooled(count, second)
+        of_mm, of_dp = first
+        return Statistics(of_mm, of_dp, last.numbers)
+
+    def _gather(
+        self, gather: Callable[[TiledFusion], list[Moments]], a: np.ndarray, b: np.ndarray
+    ) -> list[Moments]:
+        return [Moments(m.mean.cpu(), m.variance.cpu(), m.count) for m in gather(self._tiled(a, b))]
+
+    def _tiled(
+        self, a: np.ndarray, b: np.ndarray, statistics: Statistics | None = None
+    ) -> TiledFusion:
+        memory = memory_budget(self.device) if self.memory is None else self.memory
+        return TiledFusion(self.folded, a, b, self.tile, memory, statistics)
 
     def _attempt(
-        self, a: np.ndarray, b: np.ndarray, done: int, count: int, progress: Progress | None
+        self,
+        a: np.ndarray,
+        b: np.ndarray,
+        done: int,
+        count: int,
+        progress: Progress | None,
+        statistics: Statistics | None,
     ) -> Callable[[], np.ndarray]:
-        memory = memory_budget(self.device) if self.memory is None else self.memory
         with torch.inference_mode():
-            fusion = TiledFusion(self.folded, a, b, self.tile, memory)
+            fusion = self._tiled(a, b, statistics)
             steps, step = fusion.work, 0
 
             def count_step() -> None:

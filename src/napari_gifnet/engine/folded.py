@@ -54,6 +54,17 @@ class Moments:
         variance = (x - mean).square_().mean(dim=(1, 2, 3))
         return cls(_exact(mean.flatten()), _exact(variance), count)
 
+    @classmethod
+    def known(cls, mean: float, variance: float, device: torch.device) -> Moments:
+        """Moments that need not be gathered."""
+        like = _exact(torch.empty(1, device=device))
+        return cls(torch.full_like(like, mean), torch.full_like(like, variance), 0)
+
+    @property
+    def numbers(self) -> tuple[float, float]:
+        """Mean and variance of a batch of one."""
+        return self.mean.item(), self.variance.item()
+
     def __add__(self, other: Moments) -> Moments:
         """Moments of two parts together (Chan et al. 1979), without the cancellation of plain sums."""
         count = self.count + other.count

@@ -8,6 +8,9 @@ reflect-padded as the whole image's would be.
 
 What an earlier pass computed is kept as far as the memory budget goes, and computed again where it
 does not: the result is the same.
+
+Planes of a stack may share their statistics instead: those of all, or some, of its planes together.
+Then a plane is fused in one pass, and what does not change from plane to plane does not flicker.
 """
 
 from __future__ import annotations
@@ -136,6 +139,20 @@ class Shelf:
             self.size -= gone.nbytes
 
 
+@dataclass(frozen=True)
+class Statistics:
+    """What the three live layer norms see of a plane, or of several planes together.
+
+    Attributes
+    ----------
+    block0_mm, block0_dp, block1 : (mean, variance)
+    """
+
+    block0_mm: tuple[float, float]
+    block0_dp: tuple[float, float]
+    block1: tuple[float, float]
+
+
 class TiledFusion:
     """The fusion of one pair of planes (or of a batch of pairs of one size).
 
@@ -149,6 +166,8 @@ class TiledFusion:
         Side of a tile in pixels.
     memory : float
         Bytes that may be spent on keeping maps between the passes.
+    statistics : Statistics, optional
+        To be used in place of the plane's own, which are then not gathered.
     """
 
     def __init__(
@@ -158,8 +177,9 @@ class TiledFusion:
         b: np.ndarray | Tensor,
         tile: int,
         memory: float,
+        statistics: Statistics | None = None,
     ) -> None:
-        self.network, self.a, self.b = network, a, b
+        self.network, self.a, self.b, self.statistics = network, a, b, statistics
         height, width = a.shape[-2:]
         self.image = Region(0, height, 0, width)
         self.padded = Region(0, height + -height % 4, 0, width + -width % 4)
@@ -174,7 +194,7 @@ class TiledFusion:
         size = (batch, self.padded.height, self.padded.width, DIM)
         self.whole = (
             torch.empty(size, dtype=network.dtype, device=network.device)
-            if map_bytes <= memory
+            if map_bytes <= memory and statistics is None
             else None
         )
         self.interacted = Shelf(self._first_block, max(memory, 0))
@@ -199,18 +219,24 @@ class TiledFusion:
     @property
     def work(self) -> int:
         """Steps that `run` makes: tiles times passes."""
-        return 3 * (len(self.rows) - 1) * (len(self.columns) - 1)
+        passes = 3 if self.statistics is None else 1
+        return passes * (len(self.rows) - 1) * (len(self.columns) - 1)
 
-    def run(self, out: np.ndarray | Tensor, step: Callable[[], None] = lambda: None) -> None:
-        """Fuse into `out`, float32 of the planes' shape; `step` is called after each tile and pass."""
+    def gather_first(self, step: Callable[[], None] = lambda: None) -> tuple[Moments, Moments]:
+        """First pass: moments of both streams before block 0."""
         moments = []
         for key in self.tiles():
             streams = self._core(self.streams[key], key)
             moments.append(tuple(Moments.of(s) for s in streams.split(DIM, dim=3)))
             step()
         of_mm, of_dp = (reduce(lambda x, y: x + y, part) for part in zip(*moments, strict=True))
-        self.ready0 = (self.network.block0_mm.ready(of_mm), self.network.block0_dp.ready(of_dp))
+        return of_mm, of_dp
 
+    def gather_second(
+        self, first: tuple[Moments, Moments], step: Callable[[], None] = lambda: None
+    ) -> Moments:
+        """Second pass: moments of the active stream before block 1."""
+        self._take_first(*first)
         total = None
         for key in self.tiles():
             if self.whole is None:
@@ -223,8 +249,24 @@ class TiledFusion:
             self.streams.drop(key)
             step()
         assert total is not None
+        return total
+
+    def _take_first(self, of_mm: Moments, of_dp: Moments) -> None:
+        self.ready0 = (self.network.block0_mm.ready(of_mm), self.network.block0_dp.ready(of_dp))
+
+    def run(self, out: np.ndarray | Tensor, step: Callable[[], None] = lambda: None) -> None:
+        """Fuse into `out`, float32 of the planes' shape; `step` is called after each tile and pass."""
+        if self.statistics is None:
+            second = self.gather_second(self.gather_first(step), step)
+        else:
+            known = self.statistics
+            *first, second = (
+                Moments.known(*pair, self.network.device)
+                for pair in (known.block0_mm, known.block0_dp, known.block1)
+            )
+            self._take_first(*first)
         self.streams.capacity = 0  # from here on, streams are only made to be used at once
-        self.ready1 = self.network.block1.ready(total)
+        self.ready1 = self.network.block1.ready(second)
 
         for key in self.tiles():
             region = self.tile(key).clipped(self.image)

@@ -268,7 +268,7 @@ def focus_pair(rng: Generator, truth: Plane) -> tuple[Plane, Plane]:
 
 def exposure_sample(rng: Generator, scenes: Scenes, side: int) -> Sample:
     """An over- and an under-exposed version of a photograph, clipped and quantised as a camera does."""
-    truth = _sharp(rng, scenes, side)
+    truth = _sharp(rng, scenes, side) * np.float32(rng.uniform(0.85, 1.0))  # highlights keep room
     stops = rng.uniform(0.6, 2.4) + rng.uniform(-0.3, 0.3, 2)
     light = truth**2.2
     over, under = (

@@ -77,11 +77,11 @@ class TrainingRun:
     rate: float = 6e-4
     shares: Mapping[str, float] = field(
         default_factory=lambda: {
-            "pair": 0.35,
-            "made": 0.15,
-            "focus": 0.28,
+            "pair": 0.34,
+            "made": 0.12,
+            "focus": 0.26,
             "exposure": 0.12,
-            "single": 0.10,
+            "single": 0.16,
         }
     )
     weights: Mapping[str, float] = field(

@@ -68,7 +68,7 @@ def fuse_layers(
         ``progress(done, total)``; raise `Cancelled` in it to stop.
     **options
         As in `LayerOptions`: task, model, color, intensity, grid, interpolation, extent, axes,
-        level, gamma, device, precision, tile, memory, lazy.
+        level, gamma, device, precision, tile, memory, statistics, lazy.
 
     Returns
     -------
@@ -178,10 +178,10 @@ def run_plan(
     }
     if plan.lazy:
         running = {"device": options.device, "precision": options.precision, "tile": options.tile}
-        data = fuse(a, b, model=options.model, **running, **fusing)
+        data = fuse(a, b, model=options.model, statistics=plan.statistics, **running, **fusing)
     else:
         try:
-            data = run(plan_fusion(a, b, **fusing), engine, progress)
+            data = run(plan_fusion(a, b, **fusing), engine, progress, plan.statistics)
         finally:
             if own:
                 engine.release()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from napari_gifnet.errors import ImageError, OptionError
-from napari_gifnet.fusion import check_run_options
+from napari_gifnet.fusion import check_run_options, check_statistics
 from napari_gifnet.models import DEFAULT_MODEL, Model
 from napari_gifnet.pictures.color import ChromaRule, choose_chroma
 from napari_gifnet.pictures.intensity import is_intensity_pair, join_ranges
@@ -67,6 +67,10 @@ class LayerOptions:
     memory : float, optional
         Megabytes to spend on keeping maps rather than computing them twice; by default 640 on a
         CPU, half of what is free on a GPU. It changes the speed, not the result.
+    statistics : {"stack", "plane"}
+        As for `napari_gifnet.fuse`, "stack" by default, so that nothing flickers as one scrolls.
+        The bands of pansharpening have each its own, and so have planes that are computed when
+        they are looked at.
     lazy : bool, optional
         Whether the planes are computed when they are looked at. By default they are, where a
         layer is not in memory and there is more than one.
@@ -86,6 +90,7 @@ class LayerOptions:
     precision: str = "auto"
     tile: Any = "auto"
     memory: float | None = None
+    statistics: str = "stack"
     lazy: bool | None = None
 
 
@@ -170,6 +175,13 @@ class LayerPlan:
     def planes(self) -> int:
         """How many planes are computed."""
         return self.pixels // (self.sides[0] * self.sides[1])
+
+    @property
+    def statistics(self) -> Literal["plane", "stack"]:
+        """What the network's normalisations measure."""
+        bands = self.options.task == PANSHARPENING.name
+        each = bands or self.lazy or self.planes == 1
+        return "plane" if each or self.options.statistics == "plane" else "stack"
 
     @property
     def one_range(self) -> bool:
@@ -301,6 +313,7 @@ def _check_options(options: LayerOptions, enhances: bool) -> Task | None:
     if enhances and task:
         raise OptionError(f"task={options.task!r} is of two layers: expected none to enhance one.")
     check_run_options(options.device, options.precision, options.tile)
+    check_statistics(options.statistics)
     if options.memory is not None and not options.memory >= 0:
         raise OptionError(
             f"memory={options.memory!r} is not understood: expected megabytes, or None."

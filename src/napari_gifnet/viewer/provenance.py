@@ -85,6 +85,8 @@ def describe_run(
             "device": options.device,
             "precision": options.precision,
             "tile": options.tile,
+            "memory": options.memory,
+            "statistics": plan.statistics,
             "lazy": options.lazy,
         },
         "grid_shape": list(plan.grid.shape),
@@ -165,6 +167,8 @@ def as_command(record: Record) -> str:
     if parameters["device"] != "auto":
         words += ["--device", parameters["device"]]
     words += ["--precision", record["precision"]]
+    if parameters["statistics"] != "plane":
+        words += ["--statistics", parameters["statistics"]]
     if parameters["tile"] != "auto":
         words += ["--tile", "none" if parameters["tile"] is None else str(parameters["tile"])]
     return shlex.join(words)
@@ -194,6 +198,8 @@ def _keywords(record: Record) -> dict[str, Any]:
     if not _has_usual_planes(record):
         keywords["axes"] = tuple(parameters["axes"])
     keywords["precision"] = record["precision"]
+    if parameters["statistics"] == "plane":
+        keywords["statistics"] = "plane"
     return keywords
 
 

@@ -4,6 +4,7 @@
 
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import napari
@@ -58,6 +59,7 @@ INTENSITIES = {
 GRIDS = {"Automatic": "auto", "Of A": "a", "Of B": "b", "The finer one": "finer"}
 EXTENTS = {"Whole layers": "all", "Current slice": "slice", "Current view": "view"}
 INTERPOLATIONS = {"Linear": "linear", "Cubic": "cubic"}
+STATISTICS = {"Of the whole stack": "stack", "Of each plane": "plane"}
 COMPUTING = {"Automatic": "auto", "All at once": "now", "Each as it is looked at": "lazily"}
 LOOKS = {
     "The layers as they are": "layers",
@@ -146,6 +148,12 @@ class FusionWidget(Container):
             max=0,
             tooltip="Of multiscale layers: 0 is the finest.",
         )
+        self.statistics = _choice(
+            "Statistics",
+            STATISTICS,
+            "What the network normalises by; that of the whole stack keeps what stands still from "
+            "flickering, that of each plane is as published.",
+        )
         self.computing = _choice(
             "Compute",
             COMPUTING,
@@ -172,6 +180,7 @@ class FusionWidget(Container):
                 self.grid,
                 self.interpolation,
                 self.level,
+                self.statistics,
                 self.computing,
                 self.device,
                 self.precision,
@@ -317,6 +326,8 @@ class FusionWidget(Container):
         self._memory = preferences.pop("memory", None) or None
         same = last.get("preferences") == preferences
         values = {**last.get("controls", {}), **({} if same else preferences)}
+        if values.get("model") == FROM_FILE and not Path(values.get("model_file", "")).is_file():
+            del values["model"]
         for name in ("task", *self._remembered):
             try:
                 if name in values:
@@ -327,8 +338,10 @@ class FusionWidget(Container):
     @property
     def _remembered(self) -> dict[str, Any]:
         """Controls that are kept from one session to the next, and their values as JSON has them."""
-        names = ("color", "intensity", "gamma", "grid", "interpolation", "computing", "baseline")
-        values = {name: getattr(self, name).value for name in (*names, *PREFERRED, "more")}
+        names = ("color", "intensity", "gamma", "grid", "interpolation", "statistics", "computing")
+        values = {
+            name: getattr(self, name).value for name in (*names, *PREFERRED, "baseline", "more")
+        }
         if isinstance(self.extent.value, str):
             values["extent"] = self.extent.value
         return values | {"model_file": str(values["model_file"])}
@@ -361,6 +374,7 @@ class FusionWidget(Container):
             device=self.device.value,
             precision=self.precision.value,
             memory=self._memory,
+            statistics=self.statistics.value,
             lazy={"auto": None, "now": False, "lazily": True}[self.computing.value],
         )
 
