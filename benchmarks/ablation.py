@@ -11,10 +11,10 @@ so that the command goes on where it was interrupted. The defaults take some 6 m
 from __future__ import annotations
 
 import argparse
-import csv
 import dataclasses
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -92,27 +92,24 @@ def train_row(row: str, run: TrainingRun, folder: Path) -> tuple[Path, float]:
     wanted = json.loads(json.dumps(dataclasses.asdict(run)))
     if description.is_file() and json.loads(description.read_text()) != wanted:
         sys.exit(f"{folder} holds a run with other options: expected another --work, or it removed")
+    clock = folder / "clock.csv"
     if not weights.is_file():
-        with tqdm(total=run.steps, desc=row, unit="step", disable=None) as bar:
+        folder.mkdir(parents=True, exist_ok=True)
+        before = time.process_time()
+        with clock.open("a") as file, tqdm(desc=row, unit="step", disable=None) as bar:
 
             def report(step: int, steps: int, _: dict[str, float]) -> None:
-                bar.total = steps
+                nonlocal before
+                now = time.process_time()
+                file.write(f"{step},{now - before:.3f}\n")
+                file.flush()
+                before, bar.total = now, steps
                 bar.update(step - bar.n)
 
             train(run, folder, save_every=20, progress=report)
-    return weights, training_seconds(folder / "losses.csv")
-
-
-def training_seconds(table: Path) -> float:
-    """Seconds that the steps took, each counted once however often the run was interrupted."""
-    durations: dict[int, float] = {}
-    before = 0.0
-    with table.open(newline="") as file:
-        for row in csv.DictReader(file):
-            now = float(row["seconds"])
-            durations[int(row["step"])] = now - before if now >= before else now
-            before = now
-    return sum(durations.values())
+    # a step that was made again after an interruption counts once
+    seconds = dict(line.split(",") for line in clock.read_text().splitlines())
+    return weights, sum(map(float, seconds.values()))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,7 +181,7 @@ def explain(options: argparse.Namespace, exam: Exam) -> str:
         f"Each recipe trained for {options.stem_steps} steps of the stem (8 patches of 72²) and"
         f" {options.steps} of the whole network (4 of 72²); the paper's, which has no stem, for"
         f" {options.paper_steps} (4 of 72², rate 10⁻³), about the same time. One seed, one thread;"
-        " s: seconds of training.\n"
+        " s: processor seconds of training, reading the pictures included.\n"
         f"Judged on scenes kept aside: {len(exam.pairs)} registered pairs, at most"
         f" {LONGEST}×{LONGEST} from the middle of each; focus: {len(exam.focus)} made pairs of"
         f" {SIDE}²; exposure: {len(exam.exposure)} made pairs of {SIDE}². PSNR, and SSIM of"
