@@ -21,8 +21,8 @@ from magicgui.widgets import (
 )
 from napari.qt.threading import FunctionWorker
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QApplication
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QSizePolicy, QWidget
 
 from napari_gifnet.baselines import BASELINES
 from napari_gifnet.errors import GIFNetError
@@ -253,8 +253,8 @@ class FusionWidget(Container):
                 self.more,
             ]
         )
-        self.extend(
-            [
+        self.content: Container = Container(
+            widgets=[
                 self.form,
                 self.advanced,
                 self.summary,
@@ -262,11 +262,16 @@ class FusionWidget(Container):
                 self.progress,
                 self.status,
                 self.after,
-            ]
+            ],
+            labels=False,
         )
         for part in (self.form, self.advanced, self.after):
             part.margins = (0, 0, 0, 0)
-        self.native.layout().addStretch()
+        self.content.native.layout().addStretch()
+        self.native.layout().setContentsMargins(0, 0, 0, 0)
+        parts = (self.form.native, self.advanced.native, self.after.native)
+        widest = max(part.minimumSizeHint().width() for part in parts)
+        self.native.layout().addWidget(_scrolled(self.content.native, widest))
 
         self._memory: float | None = None
         self._restore()
@@ -352,6 +357,10 @@ class FusionWidget(Container):
         remember(
             {"controls": {"task": self.task.value, **self._remembered}, "preferences": preferences}
         )
+
+    def reset_choices(self, *_: Any) -> None:
+        """Offer the layers that there are; napari calls this when they change."""
+        self.content.reset_choices()
 
     @property
     def enhancing(self) -> bool:
@@ -648,15 +657,28 @@ def _choice(label: str, choices: dict[str, str], tooltip: str) -> ComboBox:
     return ComboBox(label=label, choices=list(choices.items()), tooltip=tooltip)
 
 
+def _scrolled(content: QWidget, widest: int) -> QScrollArea:
+    """Put a widget into an area that scrolls where the window is too low for it."""
+    area = QScrollArea()
+    area.setWidget(content)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setMinimumWidth(widest + area.verticalScrollBar().sizeHint().width() + 48)
+    return area
+
+
 def _text() -> Label:
     label = Label(value="")
     label.native.setWordWrap(True)
+    # a long text is to wrap within the dock, not to widen it
+    label.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     return label
 
 
 def _write(label: Label, text: str) -> None:
     """Show a text, and as much of it as it takes: Qt's layouts forget the lines of a wrapped label."""
-    label.value = text
+    label.value = text[:1].upper() + text[1:]
     native = label.native
     native.setMinimumHeight(native.heightForWidth(max(native.width(), 150)) if text else 0)
 
