@@ -506,7 +506,7 @@ def test_lazily_in_colour(fused):
     a = layer(DEPTH, HEIGHT, WIDTH, 4, dtype=np.uint8, rgb=True)
     b = layer(DEPTH, HEIGHT, WIDTH, name="B", colormap="green", translate=(0, 2, 0))
     options = {"color": "displayed", "axes": (2, 1)}
-    expected = fused(a, b, **options)
+    expected = fused(a, b, statistics="plane", **options)
     result = fused(a, b, lazy=True, **options)
     assert expected.data.shape == (DEPTH, HEIGHT, WIDTH, 4)
     np.testing.assert_allclose(np.asarray(result.data), expected.data, **CLOSE)
