@@ -41,6 +41,10 @@ def train(
     steps: Annotated[int | None, typer.Option(help="Steps of the whole network.")] = None,
     batch: Annotated[int | None, typer.Option(help="Samples a step of the whole network.")] = None,
     side: Annotated[int | None, typer.Option(help="Side of the patches in pixels.")] = None,
+    precision: Annotated[
+        str,
+        typer.Option(help="float32, or bfloat16 for speed on AVX-512, AMX or a GPU."),
+    ] = "float32",
     seed: Annotated[int, typer.Option(help="Another seed, another run.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps or xpu.")] = "auto",
 ) -> None:
@@ -63,6 +67,8 @@ def train(
 
     if recipe not in ("faithful", "paper"):
         raise OptionError(f"recipe={recipe!r} is unknown: expected 'faithful' or 'paper'.")
+    if precision not in ("float32", "bfloat16"):
+        raise OptionError(f"precision={precision!r} is unknown: expected 'float32' or 'bfloat16'.")
     if pairs is None and not photographs:
         raise OptionError("There is nothing to train on: give --pairs, --photographs, or both.")
     chosen = {"stem_steps": stem_steps, "steps": steps, "batch": batch, "side": side}
@@ -71,6 +77,7 @@ def train(
         pairs=str(pairs or ""),
         photographs=tuple(str(folder) for folder in photographs or ()),
         start=start,
+        precision=precision,  # type: ignore[arg-type]
         seed=seed,
         **{name: value for name, value in chosen.items() if value is not None},  # type: ignore[arg-type]
     )

@@ -30,6 +30,8 @@ class _Convolution3(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        if torch.is_autocast_enabled(x.device.type):
+            x, weight = (t.to(torch.get_autocast_dtype(x.device.type)) for t in (x, weight))
         ctx.save_for_backward(x, weight)
         return functional.conv2d(x.permute(0, 3, 1, 2), weight).permute(0, 2, 3, 1)
 
@@ -38,7 +40,7 @@ class _Convolution3(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         outputs, inputs = weight.shape[:2]
         rows, columns = gradient.shape[1:3]
-        gradient = gradient.contiguous()
+        gradient = gradient.to(x.dtype).contiguous()
         flat = gradient.reshape(-1, outputs).T
         of_weight = torch.empty(3, 3, outputs, inputs, dtype=x.dtype, device=x.device)
         for i in range(3):
@@ -95,7 +97,8 @@ def decode(network: GIFNet, features: Tensor, interacted: Tensor | None = None) 
     x = convolve(x.relu(), kernel, first.bias)
     for conv in rest:
         x = convolve(x.relu(), conv.weight, conv.bias)
-    x = last(x.relu().permute(0, 3, 1, 2))  # one channel: the library's is as quick
+    with torch.autocast(x.device.type, enabled=False):  # the result keeps its last bits
+        x = last(x.relu().permute(0, 3, 1, 2).to(last.weight.dtype))  # one channel: quick as it is
     return x.tanh() / 2 + 0.5
 
 
@@ -145,7 +148,8 @@ def _stream(
     tall, wide = height + padding[2] + padding[3], width + padding[0] + padding[1]
     attended = _join(scores.softmax(-1) @ values, tall, wide)
     attended = attended[:, block.shift : block.shift + height, block.shift : block.shift + width]
-    local = part.depthwise(v.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    with torch.autocast(v.device.type, enabled=False):  # its bfloat16 gradient is slow on a CPU
+        local = part.depthwise(v.permute(0, 3, 1, 2).to(x.dtype)).permute(0, 2, 3, 1)
     x = x + multiply(local + attended, part.project) * rescale + rebias
     widen, _, narrow = part.mlp
     return x + multiply(multiply(x, widen).relu(), narrow), q

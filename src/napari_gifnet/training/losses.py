@@ -36,18 +36,24 @@ def strength(gradient: tuple[Tensor, Tensor]) -> Tensor:
     return torch.sqrt(gradient[0] ** 2 + gradient[1] ** 2 + _EPS**2)
 
 
-def gaussian_kernel(side: int, sigma: float, like: Tensor) -> Tensor:
-    """A separable Gaussian window of `side` pixels as a (1, 1, side, side) kernel of sum 1."""
+def gaussian_window(side: int, sigma: float, like: Tensor) -> Tensor:
+    """A Gaussian of `side` taps, of sum 1."""
     x = torch.arange(side, dtype=like.dtype, device=like.device) - (side - 1) / 2
     window = torch.exp(-(x**2) / (2 * sigma**2))
-    window = window / window.sum()
-    return (window[:, None] * window[None])[None, None]
+    return window / window.sum()
 
 
-def moments(x: Tensor, y: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Local means, variances and covariance of two planes under a window ("valid" pixels only)."""
+def average(x: Tensor, window: Tensor) -> Tensor:
+    """Local means under a separable window ("valid" pixels only); the square kernel costs more."""
+    return functional.conv2d(
+        functional.conv2d(x, window[None, None, :, None]), window[None, None, None]
+    )
+
+
+def moments(x: Tensor, y: Tensor, window: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Local means, variances and covariance of two planes under a separable window."""
     n = len(x)
-    local = functional.conv2d(torch.cat((x, y, x * x, y * y, x * y)), kernel).split(n)
+    local = average(torch.cat((x, y, x * x, y * y, x * y)), window).split(n)
     mean_x, mean_y, xx, yy, xy = local
     return mean_x, mean_y, xx - mean_x**2, yy - mean_y**2, xy - mean_x * mean_y
 
@@ -55,7 +61,7 @@ def moments(x: Tensor, y: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor, Tenso
 def structural_similarity(x: Tensor, y: Tensor, *, window: int = 11) -> tuple[Tensor, Tensor]:
     """Mean SSIM, and its contrast-structure factor alone (Wang et al. 2004, eq. 13)."""
     side = min(window, *x.shape[-2:])
-    mx, my, vx, vy, c = moments(x, y, gaussian_kernel(side, 1.5, x))
+    mx, my, vx, vy, c = moments(x, y, gaussian_window(side, 1.5, x))
     contrast = (2 * c + 0.03**2) / (vx + vy + 0.03**2)
     luminance = (2 * mx * my + 0.01**2) / (mx**2 + my**2 + 0.01**2)
     return _pixels(luminance * contrast), _pixels(contrast)
@@ -81,10 +87,10 @@ def visual_information(source: Tensor, fused: Tensor) -> Tensor:
     information, preserved = x.new_zeros(len(x)), x.new_zeros(len(x))
     for scale in range(4):
         side = 2 ** (4 - scale) + 1
-        kernel = gaussian_kernel(side, side / 5, x)
+        window = gaussian_window(side, side / 5, x)
         if scale:
-            x, y = (functional.conv2d(z, kernel)[..., ::2, ::2] for z in (x, y))
-        _, _, vx, vy, c = moments(x, y, kernel)
+            x, y = (average(z, window)[..., ::2, ::2] for z in (x, y))
+        _, _, vx, vy, c = moments(x, y, window)
         vx, vy = vx.clamp_min(0), vy.clamp_min(0)
         gain = (c / (vx + tiny)).clamp_min(0)
         residual = (vy - gain * c).clamp_min(tiny)
