@@ -1,25 +1,11 @@
 """Make docs/readme.png: the MRI + PET sample, fused in napari. Needs a display or Xvfb."""
 
 import argparse
-import os
-import tempfile
-import time
 from pathlib import Path
 
-os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp()  # a new user's settings
+from tour import settle, wait_for  # first: it gives napari a new user's settings
 
-import napari
-from qtpy.QtWidgets import QApplication
-
-
-def wait_for(condition, seconds=300):
-    """Keep the GUI alive until something holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise SystemExit("The fusion did not end.")
-        QApplication.processEvents()
-        time.sleep(0.02)
+import napari  # isort: skip
 
 
 def main():
@@ -39,8 +25,8 @@ def main():
     viewer.dims.set_point(0, lesion["position"][0])
     _, widget = viewer.window.add_plugin_dock_widget("napari-gifnet", "GIFNet Fusion")
     if arguments.model != "gifnet":
-        widget.model_file.value = arguments.model
-        widget.model.value = "from a file …"
+        widget.advanced.model_file.value = arguments.model
+        widget.advanced.model.value = "from a file …"
     widget.extent.value = "slice"
     wait_for(lambda: widget.run_button.enabled and "Runs on" in widget.summary.value)
     widget.run_button.changed.emit(True)
@@ -50,10 +36,7 @@ def main():
     viewer.canvas.grid.shape = (1, 3)
     viewer.canvas.grid.stride = 1
     viewer.reset_view()
-    wait_for(lambda: True)
-    QApplication.processEvents()
-    time.sleep(0.5)
-    QApplication.processEvents()
+    settle()
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     viewer.screenshot(str(arguments.output), canvas_only=False, flash=False)
     viewer.close()

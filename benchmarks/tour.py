@@ -62,8 +62,8 @@ def main():
     take("1-empty")
     viewer.open_sample("napari-gifnet", "infrared_visible")
     if arguments.model:
-        widget.model_file.value = arguments.model
-        widget.model.value = "from a file …"
+        widget.advanced.model_file.value = arguments.model
+        widget.advanced.model.value = "from a file …"
     wait_for(lambda: widget.run_button.enabled and "Runs on" in widget.summary.value)
     take("2-ready")
 
@@ -80,14 +80,14 @@ def main():
     wait_for(lambda: widget._run is None)
     viewer.reset_view()
     take("5-result")
-    widget.look.value = "b"
+    widget.after.look.value = "b"
     take("6-wipe")
-    widget.look.value = "grid"
-    widget.compare_button.changed.emit(True)
-    wait_for(lambda: bool(widget.table.value))
+    widget.after.look.value = "grid"
+    widget.after.compare_button.changed.emit(True)
+    wait_for(lambda: bool(widget.after.table.value))
     viewer.reset_view()
     take("7-side-by-side")
-    widget.look.value = "layers"
+    widget.after.look.value = "layers"
 
     widget.more.value = True
     settle()

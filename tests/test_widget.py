@@ -52,12 +52,27 @@ def dock(make_napari_viewer, model_file, qtbot):
     """A viewer and the widget as napari makes it from the manifest."""
     viewer = make_napari_viewer()
     widget = open_dock(viewer)
-    widget.model_file.value = model_file
-    widget.model.value = "from a file …"
+    widget.advanced.model_file.value = model_file
+    widget.advanced.model.value = "from a file …"
     yield viewer, widget
     if widget._run is not None:
         widget._run.cancel()
         qtbot.waitUntil(lambda: widget._run is None, timeout=60_000)
+
+
+@pytest.fixture
+def held_engine(monkeypatch):
+    """Events: the engine has begun, and waits; it may go on."""
+    reached, go_on = threading.Event(), threading.Event()
+    run = TiledFusion.run
+
+    def slow(self, out, step=lambda: None):
+        reached.set()
+        go_on.wait(30)
+        run(self, out, step)
+
+    monkeypatch.setattr(TiledFusion, "run", slow)
+    return reached, go_on
 
 
 def add_pair(viewer, shape=(48, 56), **kwargs):
@@ -124,18 +139,10 @@ def test_enhancing_one_layer(dock, qtbot):
     assert viewer.layers[-1].data.shape == (40, 48)
 
 
-def test_cancel_leaves_no_layer_and_a_usable_button(dock, qtbot, monkeypatch):
+def test_cancel_leaves_no_layer_and_a_usable_button(dock, qtbot, held_engine):
     viewer, widget = dock
     add_pair(viewer, (30, 64, 64))
-    reached, go_on = threading.Event(), threading.Event()
-    run = TiledFusion.run
-
-    def slow(self, out, step=lambda: None):
-        reached.set()
-        go_on.wait(30)
-        run(self, out, step)
-
-    monkeypatch.setattr(TiledFusion, "run", slow)
+    reached, go_on = held_engine
     qtbot.waitUntil(lambda: widget.run_button.enabled, timeout=60_000)
     press(widget.run_button)
     qtbot.waitUntil(reached.is_set, timeout=60_000)
@@ -218,19 +225,18 @@ def test_after_a_run_metrics_stand_beside_those_of_a_simple_method(dock, qtbot):
     viewer, widget = dock
     add_pair(viewer)
     run_to_the_end(widget, qtbot)
-    press(widget.compare_button)
-    qtbot.waitUntil(lambda: bool(widget._table), timeout=60_000)
-    head, *rows = (line.split("\t") for line in widget._table.splitlines())
+    press(widget.after.compare_button)
+    qtbot.waitUntil(lambda: not widget.after.copy_table.native.isHidden(), timeout=60_000)
+    press(widget.after.copy_table)
+    head, *rows = (line.split("\t") for line in QApplication.clipboard().text().splitlines())
     assert head == ["", "GIFNet", "laplacian"]
     assert {row[0] for row in rows} >= {"EI", "VIF", "SSIM", "Qabf"}
     assert all(np.isfinite([float(x) for x in row[1:]]).all() for row in rows)
-    press(widget.copy_table)
-    assert QApplication.clipboard().text() == widget._table
-    press(widget.copy_python)
+    press(widget.after.copy_python)
     assert "fuse_layers(" in QApplication.clipboard().text()
-    widget.look.value = "grid"
+    widget.after.look.value = "grid"
     assert viewer.canvas.grid.enabled
-    widget.look.value = "layers"
+    widget.after.look.value = "layers"
     assert not viewer.canvas.grid.enabled
 
 
@@ -267,7 +273,7 @@ def test_the_preview_shows_the_slice_one_is_at_and_goes_when_it_is_unticked(dock
     viewer.dims.set_point(0, 6.0)
     qtbot.waitUntil(lambda: preview_of(viewer).translate[0] == 6, timeout=60_000)
     assert not np.array_equal(preview_of(viewer).data, first)
-    widget.intensity.value = "percentile"
+    widget.advanced.intensity.value = "percentile"
     third = preview_of(viewer).data.copy()
     qtbot.waitUntil(lambda: not np.array_equal(preview_of(viewer).data, third), timeout=60_000)
 
@@ -276,18 +282,10 @@ def test_the_preview_shows_the_slice_one_is_at_and_goes_when_it_is_unticked(dock
     assert len(viewer.layers) == 2
 
 
-def test_a_stale_preview_is_dropped(dock, qtbot, monkeypatch):
+def test_a_stale_preview_is_dropped(dock, qtbot, held_engine):
     viewer, widget = dock
     add_pair(viewer, (4, 40, 48))
-    reached, go_on = threading.Event(), threading.Event()
-    run = TiledFusion.run
-
-    def slow(self, out, step=lambda: None):
-        reached.set()
-        go_on.wait(30)
-        run(self, out, step)
-
-    monkeypatch.setattr(TiledFusion, "run", slow)
+    reached, go_on = held_engine
     shown = []
     viewer.layers.events.inserted.connect(lambda event: shown.append(event.value.translate[0]))
     viewer.dims.set_point(0, 1)
@@ -328,7 +326,7 @@ def test_a_wipe_shows_the_source_left_of_the_line(dock, qtbot):
     viewer.dims.set_point(0, 1)
     run_to_the_end(widget, qtbot)
     result = viewer.layers[-1]
-    widget.look.value = "b"
+    widget.after.look.value = "b"
     wipe = viewer.layers[-1]
     assert wipe is not result
     np.testing.assert_allclose(wipe.translate, (1, 0, 0))
@@ -337,11 +335,11 @@ def test_a_wipe_shows_the_source_left_of_the_line(dock, qtbot):
     np.testing.assert_allclose(wipe.data[0, ..., 0], np.clip(detail, 0, 1), atol=1e-6)
     opaque = wipe.data[0, 0, :, 3]
     np.testing.assert_array_equal(opaque, np.arange(56) < 28)
-    widget.line.value = 0.25
+    widget.after.line.value = 0.25
     np.testing.assert_array_equal(wipe.data[0, 5, :, 3], np.arange(56) < 14)
     viewer.dims.set_point(0, 2)
     np.testing.assert_allclose(viewer.layers[-1].translate, (2, 0, 0))
-    widget.look.value = "layers"
+    widget.after.look.value = "layers"
     assert [layer.name for layer in viewer.layers] == ["detail", "modality", result.name]
     assert not widget.after.native.isHidden()
     viewer.layers.remove(result)
@@ -364,15 +362,16 @@ def test_levels_are_offered_for_multiscale_layers_alone(dock, qtbot):
     add_pair(viewer, (64, 80))
     widget.more.value = True
     qtbot.waitUntil(lambda: widget.run_button.enabled, timeout=60_000)
-    assert widget.level.native.isHidden()
+    assert widget.advanced.level.native.isHidden()
     fine = np.random.default_rng(1).random((64, 80))
     viewer.add_image([fine, fine[::2, ::2]], multiscale=True, name="pyramid")
     widget.task.value = "enhance"
     widget.layer_a.value = viewer.layers["pyramid"]
     qtbot.waitUntil(
-        lambda: not widget.level.native.isHidden() and widget.level.max == 1, timeout=5000
+        lambda: not widget.advanced.level.native.isHidden() and widget.advanced.level.max == 1,
+        timeout=5000,
     )
-    widget.level.value = 1
+    widget.advanced.level.value = 1
     run_to_the_end(widget, qtbot)
     assert viewer.layers[-1].data.shape == (32, 40)
 
@@ -381,21 +380,21 @@ def test_the_widget_starts_as_it_was_left(make_napari_viewer, model_file, qtbot)
     viewer = make_napari_viewer()
     widget = open_dock(viewer)
     add_pair(viewer)
-    widget.model_file.value = model_file
-    widget.model.value = "from a file …"
+    widget.advanced.model_file.value = model_file
+    widget.advanced.model.value = "from a file …"
     widget.task.value = "multi_focus"
-    widget.intensity.value = "percentile"
-    widget.interpolation.value = "cubic"
-    widget.gamma.value = True
+    widget.advanced.intensity.value = "percentile"
+    widget.advanced.interpolation.value = "cubic"
+    widget.advanced.gamma.value = True
     run_to_the_end(widget, qtbot)
 
     again = open_dock(make_napari_viewer())
     assert again.chosen_options() == widget.chosen_options()
 
     model_file.unlink()
-    assert open_dock(make_napari_viewer()).model.value == "gifnet"
+    assert open_dock(make_napari_viewer()).advanced.model.value == "gifnet"
     remembered.settings_file().write_text("no JSON")
-    assert open_dock(make_napari_viewer()).intensity.value == "layer"
+    assert open_dock(make_napari_viewer()).advanced.intensity.value == "layer"
 
 
 def test_preferences_that_are_newer_than_the_last_run_go_first(make_napari_viewer, monkeypatch):
@@ -412,13 +411,13 @@ def test_preferences_that_are_newer_than_the_last_run_go_first(make_napari_viewe
             },
         }
     )
-    assert open_dock(make_napari_viewer()).precision.value == "float16"
+    assert open_dock(make_napari_viewer()).advanced.precision.value == "float16"
     defaults = get_plugin_settings("napari-gifnet").defaults
     monkeypatch.setattr(defaults, "precision", "float32")
     monkeypatch.setattr(defaults, "memory", 123)
     widget = open_dock(make_napari_viewer())
-    assert widget.precision.value == "float32"
-    assert widget.intensity.value == "minmax"
+    assert widget.advanced.precision.value == "float32"
+    assert widget.advanced.intensity.value == "minmax"
     assert widget.chosen_options().memory == 123
 
 
@@ -433,8 +432,19 @@ def test_every_control_has_a_tooltip_and_the_tab_key_goes_down_the_widget(dock, 
                 continue
             assert control.tooltip, control
     order = [widget.task, widget.layer_a, widget.layer_b, widget.swap, widget.extent]
-    order += [widget.preview, widget.more, widget.model, widget.color, widget.intensity]
-    order += [widget.precision, widget.run_button, widget.copy_python, widget.look]
+    order += [
+        widget.preview,
+        widget.more,
+        widget.advanced.model,
+        widget.advanced.color,
+        widget.advanced.intensity,
+    ]
+    order += [
+        widget.advanced.precision,
+        widget.run_button,
+        widget.after.copy_python,
+        widget.after.look,
+    ]
     chain, at = [], widget.task.native
     for _ in range(400):
         chain.append(at)
@@ -490,8 +500,8 @@ import napari, numpy as np
 from qtpy.QtWidgets import QApplication
 viewer = napari.Viewer(show=False)
 _, widget = viewer.window.add_plugin_dock_widget("napari-gifnet", "GIFNet Fusion")
-widget.model_file.value = {str(model_file)!r}
-widget.model.value = "from a file …"
+widget.advanced.model_file.value = {str(model_file)!r}
+widget.advanced.model.value = "from a file …"
 for name in "ab":
     viewer.add_image(np.random.default_rng(0).random((40, 96, 96)), name=name)
 end = time.monotonic() + 60

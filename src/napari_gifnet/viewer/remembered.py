@@ -8,6 +8,11 @@ from typing import Any
 
 from platformdirs import user_config_path
 
+from napari_gifnet.models import list_models
+
+FROM_FILE = "from a file …"
+"""Stands for a checkpoint file among the names of models."""
+
 
 def settings_file() -> Path:
     """Return the file that `remember` writes, in the user's configuration folder."""
@@ -33,3 +38,22 @@ def remember(settings: dict[str, Any]) -> None:
         half_made.replace(path)
     except OSError:
         return
+
+
+def preferences() -> dict[str, Any]:
+    """What napari's plugin settings say of the widget; nothing before napari 0.9."""
+    try:
+        from napari.settings import get_plugin_settings
+
+        defaults = get_plugin_settings("napari-gifnet").defaults
+    except (ImportError, KeyError, AttributeError):
+        return {}
+    known = {info.name for info in list_models()}
+    model, file = (defaults.model, "") if defaults.model in known else (FROM_FILE, defaults.model)
+    return {
+        "model_file": file,
+        "model": model,
+        "device": str(defaults.device),
+        "precision": str(defaults.precision),
+        "memory": int(getattr(defaults, "memory", 0)),
+    }

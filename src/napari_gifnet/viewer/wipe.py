@@ -103,7 +103,7 @@ class Wipe:
         self._viewer.layers.selection = selected
 
     def _opacity(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """Opaque left of the line, with the line itself a white pixel's width of nothing."""
+        """1 left of the line, 0 right of it."""
         columns = shape[self._plan.axes[1]]
         along = np.arange(columns) < round(self._position * columns)
         axes = [1] * len(shape)
