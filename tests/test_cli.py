@@ -65,7 +65,7 @@ def test_fuse_is_the_library(pair, checkpoint):
         "fused.png: 1 plane of 48×48 pixels",
         "a 0 to 255; b 0 to 255",
         "colour of b",
-        "float32 on ",
+        " on cpu (",
         " s\n",
     ):
         assert words in line

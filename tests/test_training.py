@@ -125,6 +125,24 @@ def test_the_quick_graph_has_the_values_and_the_gradients_of_the_network(size):
         torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-6, atol=1e-9, msg=name)
 
 
+def test_bfloat16_takes_nearly_the_same_step(pairs):
+    """Its losses are float32's to a hundredth, and its gradients point the same way."""
+    gradients, losses_of = [], []
+    for precision in ("float32", "bfloat16"):
+        run = small_run(pairs, start="gifnet", stem_steps=0, precision=precision)
+        trainer = Trainer(run, load_scenes(pairs))
+        parts = trainer._faithful_parts((1, 0))
+        torch.stack(list(parts.values())).sum().backward()
+        losses_of.append(sum(part.item() for part in parts.values()))
+        gradients.append(
+            torch.cat(
+                [p.grad.flatten() for p in trainer.network.parameters() if p.grad is not None]
+            )
+        )
+    assert losses_of[1] == pytest.approx(losses_of[0], rel=0.01)
+    assert torch.cosine_similarity(*gradients, dim=0) > 0.9
+
+
 def test_a_run_can_start_from_weights(pairs):
     run = small_run(pairs, start="gifnet")
     network = Trainer(run, load_scenes(pairs)).network

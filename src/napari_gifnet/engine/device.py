@@ -76,11 +76,13 @@ def _named(name: str) -> Device:
 def fast_reduced_precision(device: torch.device) -> torch.dtype | None:
     """The reduced precision that the device computes convolutions fast in, or None.
 
-    bfloat16 on CPUs with AMX tiles and on NVIDIA GPUs from Ampere on, float16 on older ones and on
-    Apple's. AVX-512's bfloat16 dot products alone do not pay for the conversions.
+    bfloat16 on CPUs with AMX tiles or AVX-512's bfloat16 dot products and on NVIDIA GPUs from
+    Ampere on, float16 on older ones and on Apple's.
     """
     if device.type == "cpu":
-        return torch.bfloat16 if torch.cpu.get_capabilities().get("amx_bf16") else None
+        able = torch.cpu.get_capabilities()
+        fast = able.get("amx_bf16") or able.get("avx512_bf16")
+        return torch.bfloat16 if fast else None
     if device.type == "cuda":
         return (
             torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16

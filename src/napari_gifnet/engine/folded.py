@@ -9,6 +9,10 @@ is that of `network.GIFNet` up to rounding.
 
 Maps are (N, H, W, C) here: a pointwise convolution is then one matrix product, and a 3×3
 convolution runs channels-last.
+
+In a reduced precision the encoder, a twentieth of the work, and the last convolution stay float32,
+and the two planes, which are features too, are two channels each: what the precision holds of them
+and what it leaves. So the result is within about a gray level of float32's.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ from napari_gifnet.network.attention import (
 Padding = tuple[int, int, int, int]  # left, right, top, bottom, as torch.nn.functional.pad has it
 
 HEAD_DIM = DIM // HEADS
+PLANES = 2
 
 
 @dataclass(frozen=True)
@@ -312,18 +317,24 @@ class FoldedGIFNet:
         self.device, self.dtype = device, dtype
         w = _Weights(network)
 
-        def conv(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        def conv(weight: Tensor, bias: Tensor, like: Tensor = like) -> tuple[Tensor, Tensor]:
             return weight.to(like).contiguous(memory_format=torch.channels_last), bias.to(like)
 
+        self.reduced = dtype.itemsize < 4
+
+        def of_features(weight: Tensor) -> Tensor:
+            """Weights (K, C, …) of features in which the two planes may come twice."""
+            return torch.cat((weight[:, :PLANES], weight), 1) if self.reduced else weight
+
         self.encoder = [
-            conv(w[f"encoder.convs.{i}.weight"], w[f"encoder.convs.{i}.bias"]) for i in range(3)
+            conv(w[f"encoder.convs.{i}.weight"], w[f"encoder.convs.{i}.bias"], like.float())
+            for i in range(3)
         ]
-        self.embedding = conv(
-            *(
-                torch.cat([w[f"interaction.embed.{s}.{p}"] for s in ("mm", "dp")])
-                for p in ("weight", "bias")
-            )
+        weight, bias = (
+            torch.cat([w[f"interaction.embed.{s}.{p}"] for s in ("mm", "dp")])
+            for p in ("weight", "bias")
         )
+        self.embedding = conv(of_features(weight), bias)
         first, second = network.interaction.blocks
         with torch.no_grad():
             bias0, bias1 = (deepcopy(b.position_bias).double()() for b in (first, second))
@@ -335,9 +346,9 @@ class FoldedGIFNet:
         self.gate = w["interaction.gate.dp"][0].to(like)
 
         merge = w["fusion.merge.weight"][:, :, 0, 0]
-        of_features, of_interaction = merge[:, :DIM], merge[:, DIM:]
+        of_interaction = merge[:, DIM:]
         self.merge_features = Linear(
-            of_features.T[None], torch.zeros(1, 1, DIM, dtype=torch.float64)
+            of_features(merge[:, :DIM]).T[None], torch.zeros(1, 1, DIM, dtype=torch.float64)
         ).to(like)
         self.merge_interaction = conv(
             torch.einsum("om,mcij->ocij", of_interaction, w["interaction.unembed.weight"]),
@@ -349,15 +360,20 @@ class FoldedGIFNet:
         ]
         expand = w["fusion.expand.weight"][:, :, 0, 0]
         decoder[0] = (torch.einsum("omij,mc->ocij", decoder[0][0], expand), decoder[0][1])
-        self.decoder = [conv(*layer) for layer in decoder]
+        self.decoder = [conv(*layer) for layer in decoder[:2]]
+        self.last_decoder = [conv(*layer, like.float()) for layer in decoder[2:]]
 
     def encode(self, planes: Tensor, paddings: Sequence[Padding]) -> Tensor:
-        """(N, H, W, 2) planes → features, one pixel less on each side a stage where not padded."""
+        """(N, H, W, 2) float32 planes → features, one pixel less on each side a stage unpadded."""
         x = planes
         for (weight, bias), padding in zip(self.encoder, paddings, strict=True):
             y = convolve(x, weight, bias, padding).relu_()
             x = torch.cat((_cropped_like(x, y, padding), y), dim=3)
-        return x
+        if not self.reduced:
+            return x
+        held = x.to(self.dtype)
+        left = x[..., :PLANES] - held[..., :PLANES].float()
+        return torch.cat((held[..., :PLANES], left.to(self.dtype), held[..., PLANES:]), dim=3)
 
     def embed(self, features: Tensor, padding: Padding) -> Tensor:
         """Features → both streams, (N, H, W, 2 · 98), MM first."""
@@ -398,9 +414,9 @@ class FoldedGIFNet:
         """
         x = convolve(interacted, *self.merge_interaction, padding)
         x = self.merge_features(features).add_(x)
-        for (weight, bias), edge in zip(self.decoder, paddings, strict=True):
-            x = convolve(x.relu_(), weight, bias, edge)
-        return x[..., 0].float().tanh_().mul_(0.5).add_(0.5)
+        for (weight, bias), edge in zip(self.decoder + self.last_decoder, paddings, strict=True):
+            x = convolve(x.relu_().to(weight.dtype), weight, bias, edge)
+        return x[..., 0].tanh_().mul_(0.5).add_(0.5)
 
 
 def _cropped_like(x: Tensor, y: Tensor, padding: Padding) -> Tensor:

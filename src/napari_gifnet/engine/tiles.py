@@ -289,14 +289,14 @@ class TiledFusion:
         return x[:, rows, columns]
 
     def _planes(self, region: Region) -> Tensor:
-        """Both planes on a region, (N, H, W, 2)."""
+        """Both planes on a region, (N, H, W, 2) float32."""
         rows, columns = region.within(self.image)
         planes = []
         for plane in (self.a, self.b):
             part = plane[..., rows, columns]
             if not isinstance(part, Tensor):
                 part = torch.from_numpy(np.ascontiguousarray(part, dtype=np.float32))
-            planes.append(part.to(self.network.device, self.network.dtype))
+            planes.append(part.to(self.network.device, torch.float32))
         return torch.stack(planes, -1).reshape(-1, region.height, region.width, 2)
 
     def _features(self, region: Region) -> Tensor:

@@ -89,8 +89,8 @@ class TrainingRun:
     )
     weights: Mapping[str, float] = field(
         default_factory=lambda: {
-            "edges": 6.0,
-            "information": 3.0,
+            "edges": 8.0,
+            "information": 5.0,
             "differences": 2.0,
             "sharpness": 2.0,
             "structure": 1.5,
