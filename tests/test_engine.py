@@ -1,6 +1,9 @@
 """The folded, tiled engine against the published graph, and what it does when memory runs out."""
 
+import threading
+import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ from scipy.ndimage import gaussian_filter
 from napari_gifnet.engine import Engine
 from napari_gifnet.engine.device import choose_device, fast_reduced_precision
 from napari_gifnet.engine.folded import FoldedGIFNet, Moments
-from napari_gifnet.engine.tiles import Region, TiledFusion, partition
+from napari_gifnet.engine.tiles import Region, Shelf, TiledFusion, partition
 from napari_gifnet.errors import Cancelled, DeviceError
 
 EVERYTHING = 1e12
@@ -158,6 +161,51 @@ def test_progress_counts_every_tile_and_cancel_stops_between_them(random_model):
 
     with pytest.raises(Cancelled):
         list(engine.fuse_planes([(a, b)], 1, stop))
+    assert not [t.name for t in threading.enumerate() if t.name.startswith("gifnet")]
+
+
+@pytest.mark.parametrize("memory", [EVERYTHING, 0])
+def test_several_tiles_at_once_give_the_same_bits_and_leave_torchs_threads_alone(
+    random_model, memory
+):
+    a, b = plane(1, 90, 70, lopsided=True), plane(2, 90, 70)
+    before = torch.get_num_threads()
+    results, numbers = [], []
+    try:
+        for cores in (1, 3):
+            torch.set_num_threads(cores)
+            results.append(tiled(random_model.network, a, b, 32, memory))
+            with ThreadPoolExecutor(1) as another:
+                numbers += [torch.get_num_threads(), another.submit(torch.get_num_threads).result()]
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(*results)
+    assert numbers == [1, 1, 3, 3]
+
+
+def test_a_kept_map_is_made_once_however_many_threads_ask():
+    made = []
+
+    def make(key):
+        made.append(key)
+        time.sleep(0.05)
+        if len(made) == 1:
+            raise MemoryError
+        return torch.full((10,), float(key))
+
+    shelf = Shelf(make, capacity=2 * 40)
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(shelf.__getitem__, 1) for _ in range(4)]
+    assert all(isinstance(f.exception(), MemoryError) for f in asked)
+    with ThreadPoolExecutor(4) as pool:
+        assert all(x[0] == 1 for x in pool.map(shelf.__getitem__, [1] * 4))
+    assert made == [1, 1]
+    for key in (2, 1, 3):  # 2 is the one not used for longest
+        assert shelf[key][0] == key
+    assert list(shelf.maps) == [1, 3]
+    assert shelf.size == 2 * 40
+    shelf.drop(1)
+    assert shelf.size == 40
 
 
 def test_lack_of_memory_is_met_with_smaller_tiles_and_said(random_model, monkeypatch):

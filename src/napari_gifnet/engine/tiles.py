@@ -16,10 +16,14 @@ Then a plane is fused in one pass, and what does not change from plane to plane 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
+from operator import add
+from threading import Lock
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -28,12 +32,16 @@ from torch.nn import functional
 
 from napari_gifnet.network.attention import DIM, WINDOW
 
+from .crew import crew
 from .folded import FoldedGIFNet, Moments, Padding
 
 SHIFT = WINDOW // 2
 DECODER_HALO = 4  # four 3×3 convolutions
 ENCODER_HALO = 3
 DEPTHWISE_HALO = 2
+
+Key = tuple[int, int]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -114,29 +122,52 @@ def partition(length: int, tile: int) -> list[int]:
 
 
 class Shelf:
-    """Maps of tiles, the latest used ones kept up to a number of bytes, the others made anew."""
+    """Maps of tiles, the latest used ones kept up to a number of bytes, the others made anew.
 
-    def __init__(self, make: Callable[[tuple[int, int]], Tensor], capacity: float) -> None:
+    Several threads may ask at once; one that asks for a map in the making waits for it.
+    """
+
+    def __init__(self, make: Callable[[Key], Tensor], capacity: float) -> None:
         self.make, self.capacity = make, capacity
-        self.maps: OrderedDict[tuple[int, int], Tensor] = OrderedDict()
+        self.maps: OrderedDict[Key, Future[Tensor]] = OrderedDict()
         self.size = 0
+        self.lock = Lock()
 
-    def __getitem__(self, key: tuple[int, int]) -> Tensor:
-        if key in self.maps:
-            self.maps.move_to_end(key)
-            return self.maps[key]
-        made = self.make(key)
-        self.maps[key] = made
-        self.size += made.nbytes
-        while self.size > self.capacity and self.maps:
-            self.drop(next(iter(self.maps)))
+    def __getitem__(self, key: Key) -> Tensor:
+        with self.lock:
+            kept = self.maps.get(key)
+            if kept is None:
+                making = self.maps[key] = Future[Tensor]()
+            else:
+                self.maps.move_to_end(key)
+        if kept is not None:
+            return kept.result()
+        try:
+            made = self.make(key)
+        except BaseException as error:
+            making.set_exception(error)
+            self.drop(key)
+            raise
+        with self.lock:
+            making.set_result(made)
+            if self.maps.get(key) is making:
+                self.size += made.nbytes
+            for oldest in [k for k, future in self.maps.items() if future.done()]:
+                if self.size <= self.capacity:
+                    break
+                self._forget(oldest)
         return made
 
-    def drop(self, key: tuple[int, int]) -> None:
+    def drop(self, key: Key) -> None:
         """Forget a map if it is there."""
-        gone = self.maps.pop(key, None)
-        if gone is not None:
-            self.size -= gone.nbytes
+        with self.lock:
+            if key in self.maps:
+                self._forget(key)
+
+    def _forget(self, key: Key) -> None:
+        gone = self.maps.pop(key)
+        if gone.done() and gone.exception() is None:
+            self.size -= gone.result().nbytes
 
 
 @dataclass(frozen=True)
@@ -208,7 +239,7 @@ class TiledFusion:
         tile_bytes = batch * DIM * tile * tile * self.network.dtype.itemsize
         return int(min(across, max(2, memory / (3.5 * tile_bytes) - 2)))
 
-    def tiles(self) -> Iterator[tuple[int, int]]:
+    def tiles(self) -> Iterator[Key]:
         """Walk over the tiles: row by row within bands of columns."""
         across = len(self.columns) - 1
         for start in range(0, across, self.band):
@@ -224,12 +255,12 @@ class TiledFusion:
 
     def gather_first(self, step: Callable[[], None] = lambda: None) -> tuple[Moments, Moments]:
         """First pass: moments of both streams before block 0."""
-        moments = []
-        for key in self.tiles():
+
+        def moments(key: Key) -> list[Moments]:
             streams = self._core(self.streams[key], key)
-            moments.append(tuple(Moments.of(s) for s in streams.split(DIM, dim=3)))
-            step()
-        of_mm, of_dp = (reduce(lambda x, y: x + y, part) for part in zip(*moments, strict=True))
+            return [Moments.of(s) for s in streams.split(DIM, dim=3)]
+
+        of_mm, of_dp = (_pooled(part) for part in zip(*self._each(moments, step), strict=True))
         return of_mm, of_dp
 
     def gather_second(
@@ -237,19 +268,17 @@ class TiledFusion:
     ) -> Moments:
         """Second pass: moments of the active stream before block 1."""
         self._take_first(*first)
-        total = None
-        for key in self.tiles():
+
+        def moments(key: Key) -> Moments:
             if self.whole is None:
                 x = self.interacted[key]
             else:
                 x = self._first_block(key)
                 self.whole[(slice(None), *self.tile(key).within(self.padded))] = x
-            part = Moments.of(x)
-            total = part if total is None else total + part
             self.streams.drop(key)
-            step()
-        assert total is not None
-        return total
+            return Moments.of(x)
+
+        return _pooled(self._each(moments, step))
 
     def _take_first(self, of_mm: Moments, of_dp: Moments) -> None:
         self.ready0 = (self.network.block0_mm.ready(of_mm), self.network.block0_dp.ready(of_dp))
@@ -268,21 +297,37 @@ class TiledFusion:
         self.streams.capacity = 0  # from here on, streams are only made to be used at once
         self.ready1 = self.network.block1.ready(second)
 
-        for key in self.tiles():
+        def put(key: Key) -> None:
             region = self.tile(key).clipped(self.image)
             fused = self._decode(region)
             rows, columns = region.within(self.image)
             out[..., rows, columns] = (
                 fused if isinstance(out, Tensor) else fused.cpu().numpy()
             ).reshape(*out.shape[:-2], region.height, region.width)
-            step()
 
-    def tile(self, key: tuple[int, int]) -> Region:
+        self._each(put, step)
+
+    def _each(self, make: Callable[[Key], T], step: Callable[[], None]) -> list[T]:
+        """What `make` gives of each tile, in order."""
+        made = []
+        tiles = list(self.tiles())
+        with crew(self.network.device, len(tiles), self.side) as map_tiles:
+            for result in map_tiles(make, tiles):
+                made.append(result)
+                step()
+        return made
+
+    def tile(self, key: Key) -> Region:
         """The region of a tile, within the padded map."""
         i, j = key
         return Region(*self.rows[i : i + 2], *self.columns[j : j + 2])
 
-    def _core(self, x: Tensor, key: tuple[int, int]) -> Tensor:
+    @property
+    def side(self) -> int:
+        """Of the largest tile, in pixels."""
+        return max(y - x for cuts in (self.rows, self.columns) for x, y in pairwise(cuts))
+
+    def _core(self, x: Tensor, key: Key) -> Tensor:
         """Cut a tile out of a map that has the depthwise convolution's halo around it."""
         tile = self.tile(key)
         rows, columns = tile.within(tile.grown(DEPTHWISE_HALO, self.padded))
@@ -322,13 +367,13 @@ class TiledFusion:
         rows, columns = region.within(Region(inside.top, region.bottom, inside.left, region.right))
         return padded.permute(0, 2, 3, 1)[:, rows, columns]
 
-    def _embed(self, key: tuple[int, int]) -> Tensor:
+    def _embed(self, key: Key) -> Tensor:
         """Both streams on a tile and the depthwise convolution's halo."""
         region = self.tile(key).grown(DEPTHWISE_HALO, self.padded)
         features = self._padded_features(region.grown(1, self.padded))
         return self.network.embed(features, region.lacking(1, self.padded))
 
-    def _first_block(self, key: tuple[int, int]) -> Tensor:
+    def _first_block(self, key: Key) -> Tensor:
         """The active stream behind block 0, on a tile."""
         tile = self.tile(key)
         return self.network.first_block(
@@ -381,3 +426,7 @@ class TiledFusion:
             merged.lacking(1, self.padded),
             [region.grown(h, self.image).lacking(1, self.image) for h in (3, 2, 1, 0)],
         )
+
+
+def _pooled(moments: Iterable[Moments]) -> Moments:
+    return reduce(add, moments)
