@@ -6,30 +6,16 @@ display or Xvfb.
 """
 
 import argparse
-import os
-import tempfile
 import time
 from contextlib import contextmanager
 
-os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp()  # a new user's settings
+from tour import wait_for  # noqa: I001 - first: it makes the settings a new user's
 
 import napari
 import numpy as np
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QApplication
 from scipy.ndimage import gaussian_filter
-
 from speed import machine
-
-
-def wait_for(condition, seconds=600):
-    """Let Qt work until something holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise SystemExit("Waited in vain.")
-        QApplication.processEvents()
-        time.sleep(0.002)
 
 
 @contextmanager
