@@ -9,12 +9,14 @@ import argparse
 import time
 from contextlib import contextmanager
 
-from tour import wait_for  # noqa: I001 - first: it makes the settings a new user's
+# first: it makes the settings a new user's
+from tour import wait_for  # isort: split
 
 import napari
 import numpy as np
 from qtpy.QtCore import QTimer
 from scipy.ndimage import gaussian_filter
+
 from speed import machine
 
 
