@@ -64,7 +64,7 @@ def preview_seconds(side):
         return time.perf_counter() - start
 
     first = timed(lambda: setattr(widget.preview, "value", True))
-    again = timed(lambda: setattr(widget.intensity, "value", "unit"))
+    again = timed(lambda: setattr(widget.advanced.gamma, "value", True))
     sentence = says[-1]
     widget.preview.value = False
     viewer.close()

@@ -193,7 +193,7 @@ def test_a_kept_map_is_made_once_however_many_threads_ask():
             raise MemoryError
         return torch.full((10,), float(key))
 
-    shelf = Shelf(make, capacity=2 * 40)
+    shelf = Shelf(make, capacity=2 * 40, keep="latest")
     with ThreadPoolExecutor(4) as pool:
         asked = [pool.submit(shelf.__getitem__, 1) for _ in range(4)]
     assert all(isinstance(f.exception(), MemoryError) for f in asked)
@@ -206,6 +206,20 @@ def test_a_kept_map_is_made_once_however_many_threads_ask():
     assert shelf.size == 2 * 40
     shelf.drop(1)
     assert shelf.size == 40
+
+
+def test_a_walk_that_comes_back_finds_the_first_maps():
+    made = []
+
+    def make(key):
+        made.append(key)
+        return torch.zeros(10)
+
+    shelf = Shelf(make, capacity=2 * 40, keep="first")
+    for key in [1, 2, 3, 4] * 2:
+        shelf[key]
+    assert made == [1, 2, 3, 4, 3, 4]
+    assert shelf.size == 2 * 40
 
 
 def test_lack_of_memory_is_met_with_smaller_tiles_and_said(random_model, monkeypatch):

@@ -9,7 +9,7 @@ import torch
 
 from napari_gifnet.errors import DeviceError
 
-CPU_MEMORY = 640e6
+CPU_MEMORY = 560e6
 """Bytes spent on keeping maps between the passes on a CPU, unless the user says otherwise."""
 
 GPU_SHARE = 0.5

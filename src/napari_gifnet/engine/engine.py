@@ -50,7 +50,7 @@ class Engine:
         Side of the tiles in pixels; None runs a plane in one piece.
     memory : float, optional
         Bytes to spend on keeping maps between the passes rather than computing them again. By
-        default 640 MB on a CPU, half of the free memory on a GPU.
+        default 560 MB on a CPU, half of the free memory on a GPU.
 
     Attributes
     ----------

@@ -23,7 +23,7 @@ from functools import reduce
 from itertools import pairwise
 from operator import add
 from threading import Lock
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -122,13 +122,16 @@ def partition(length: int, tile: int) -> list[int]:
 
 
 class Shelf:
-    """Maps of tiles, the latest used ones kept up to a number of bytes, the others made anew.
+    """Maps of tiles, kept up to a number of bytes, the others made anew.
 
+    Of too many the latest used are kept or, for a walk that comes back to its start, the first.
     Several threads may ask at once; one that asks for a map in the making waits for it.
     """
 
-    def __init__(self, make: Callable[[Key], Tensor], capacity: float) -> None:
-        self.make, self.capacity = make, capacity
+    def __init__(
+        self, make: Callable[[Key], Tensor], capacity: float, keep: Literal["latest", "first"]
+    ) -> None:
+        self.make, self.capacity, self.keep = make, capacity, keep
         self.maps: OrderedDict[Key, Future[Tensor]] = OrderedDict()
         self.size = 0
         self.lock = Lock()
@@ -152,6 +155,8 @@ class Shelf:
             making.set_result(made)
             if self.maps.get(key) is making:
                 self.size += made.nbytes
+                if self.keep == "first" and self.size > self.capacity:
+                    self._forget(key)
             for oldest in [k for k, future in self.maps.items() if future.done()]:
                 if self.size <= self.capacity:
                     break
@@ -218,9 +223,8 @@ class TiledFusion:
         self.columns = partition(self.padded.width, tile)
         batch = a.shape[0] if a.ndim == 3 else 1
         map_bytes = batch * DIM * self.padded.height * self.padded.width * network.dtype.itemsize
-        # Block 1 first: its input costs the most to make again. 2.3 maps: two streams and halos.
-        left_over = memory - map_bytes
-        self.streams = Shelf(self._embed, left_over if left_over > 2.3 * map_bytes else 0)
+        # block 1 first: its input costs the most to make again
+        self.streams = Shelf(self._embed, max(memory - map_bytes, 0), "first")
         # In one piece where it fits: tiles among temporaries would leave the heap full of holes.
         size = (batch, self.padded.height, self.padded.width, DIM)
         self.whole = (
@@ -228,7 +232,7 @@ class TiledFusion:
             if map_bytes <= memory and statistics is None
             else None
         )
-        self.interacted = Shelf(self._first_block, max(memory, 0))
+        self.interacted = Shelf(self._first_block, max(memory, 0), "latest")
         self.band = self._band(batch, tile, memory, map_bytes)
 
     def _band(self, batch: int, tile: int, memory: float, map_bytes: float) -> int:

@@ -65,7 +65,7 @@ class LayerOptions:
     device, precision, tile
         As for `napari_gifnet.fuse`.
     memory : float, optional
-        Megabytes to spend on keeping maps rather than computing them twice; by default 640 on a
+        Megabytes to spend on keeping maps rather than computing them twice; by default 560 on a
         CPU, half of what is free on a GPU. It changes the speed, not the result.
     statistics : {"stack", "plane"}
         As for `napari_gifnet.fuse`, "stack" by default, so that nothing flickers as one scrolls.
