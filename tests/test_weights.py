@@ -94,9 +94,6 @@ def test_what_over_exposure_lost_comes_back(made):
 
 
 @MADE_EXPOSURES
-@pytest.mark.xfail(
-    reason="shipped weights: two exposures of the coffee picture end no nearer to it than their mean"
-)
 def test_two_exposures_come_nearer_to_the_truth_than_either_and_their_mean(made):
     truth, over, under, fused = made_exposures(*made)
     others = {"over": over, "under": under, "mean": (over + under) / 2}
@@ -121,7 +118,6 @@ def check_that_lost_parts_come_back(over, under, top, left):
 
 
 @pytest.mark.parametrize("corner", [(0, 192), (132, 192)])
-@pytest.mark.xfail(reason="shipped weights: highlights of the courtyard come out nearly white")
 def test_neither_clipping_of_the_sample_survives(corner):
     over, under = (image.data for image in load_sample("multi_exposure"))
     check_that_lost_parts_come_back(over, under, *corner)
@@ -220,9 +216,6 @@ PHOTOGRAPHS = pytest.mark.parametrize(
 
 @PHOTOGRAPHS
 @pytest.mark.parametrize("sigma", [0.6, 0.8, 1.0])
-@pytest.mark.xfail(
-    reason="shipped weights: of camera and coffee, contrast is stretched: PSNR to the original falls"
-)
 def test_enhancing_sharpens_a_blurred_picture_without_leaving_the_original(name, top, left, sigma):
     """Half a decibel is about the least that anyone sees; 0.005 of SSIM is as little."""
     original = luma(photograph(name, top, left, 128))
@@ -242,7 +235,6 @@ def test_enhancing_sharpens_a_blurred_picture_without_leaving_the_original(name,
 
 
 @PHOTOGRAPHS
-@pytest.mark.xfail(reason="shipped weights: on camera and coffee, halos beyond 5 gray levels")
 def test_enhancing_a_sharp_picture_makes_no_halos(name, top, left):
     """Five levels, two percent of the range: about the least step that is seen at an edge."""
     original = luma(photograph(name, top, left, 128))
@@ -288,9 +280,6 @@ def smooth_pairs():
 
 
 @pytest.mark.parametrize("name", ["across", "opposite", "flat", "bump"])
-@pytest.mark.xfail(
-    reason="shipped weights: steps of up to 0.33 gray levels at the windows of one smooth bump"
-)
 def test_smooth_gradients_show_no_windows(name):
     """Steps at every eighth pixel, where windows meet, are like the others.
 
