@@ -120,7 +120,22 @@ def first_result(side):
     return seconds, {"precision": str(precision).removeprefix("torch.")}
 
 
-CASES = {f.__name__: f for f in (published, engine, ceiling, bandwidth, first_result)}
+def closeness(device, precision):
+    """PSNR of a reduced precision against float32, and gray levels between them, on a sample."""
+    import numpy as np
+
+    from napari_gifnet import fuse
+    from napari_gifnet.samples import load_sample
+
+    sides = [side.data for side in load_sample("infrared_visible")]
+    options = {"task": "infrared_visible", "color": "gray", "device": device}
+    exact, reduced = (fuse(*sides, **options, precision=p) for p in ("float32", precision))
+    levels = 255 * np.abs(exact - reduced)
+    psnr = -10 * np.log10(np.mean((levels / 255) ** 2))
+    return float(psnr), {"most": float(np.quantile(levels, 0.999)), "largest": float(levels.max())}
+
+
+CASES = {f.__name__: f for f in (published, engine, ceiling, bandwidth, first_result, closeness)}
 
 
 def measure(case, **options):
@@ -205,6 +220,13 @@ def report(device, sizes, precisions, repeats, large_repeats):
         lines.append(
             f"First result at {side}×{side}, model loading included: {found['value']:.2f} s "
             f"({found['precision']})."
+        )
+    for precision in set(precisions) - {"float32"}:
+        found = measure("closeness", device=device, precision=precision)
+        lines.append(
+            f"{precision} against float32 on the sample infrared_visible: {found['value']:.1f} dB, "
+            f"99.9 % of the pixels within {found['most']:.2f} gray levels, all within "
+            f"{found['largest']:.2f}."
         )
     return lines
 
