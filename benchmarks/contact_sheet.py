@@ -1,7 +1,7 @@
 """A contact sheet of every example: A, B, and what the network and other methods make of them.
 
     python benchmarks/contact_sheet.py
-    python benchmarks/contact_sheet.py --model gifnet-cvpr2025 --methods laplacian mertens
+    python benchmarks/contact_sheet.py --models gifnet gifnet-cvpr2025 --methods laplacian
 
 Rows are the samples that ship and, where ../shared has them, the examples of GIFNet's authors.
 """
@@ -91,17 +91,20 @@ def draw_row(title: str, pictures: dict[str, np.ndarray], gain: np.ndarray) -> I
 def main() -> None:
     """Fuse every pair by every method and write the sheet."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="a name or a checkpoint's path")
+    parser.add_argument(
+        "--models", nargs="+", default=[DEFAULT_MODEL], help="names or checkpoints' paths"
+    )
     parser.add_argument("--methods", nargs="*", default=[], choices=BASELINES, metavar="BASELINE")
     parser.add_argument("--output", type=Path, default=Path("contact_sheet.png"))
     options = parser.parse_args()
-    model = load_model(options.model)
+    models = [load_model(name) for name in options.models]
     rows = []
     for pair in (*authors_examples(), *shipped_samples()):
         start = time.perf_counter()
         task = TASKS[pair.task]
         pictures = {task.a: pair.a, task.b: pair.b}
-        pictures["GIFNet"] = fuse(pair.a, pair.b, task=pair.task, model=model, dtype=np.uint8)
+        for model in models:
+            pictures[model.name] = fuse(pair.a, pair.b, task=pair.task, model=model, dtype=np.uint8)
         for name in options.methods:
             pictures[name] = BASELINES[name](pair.a, pair.b, task=pair.task, dtype=np.uint8)
         gain = np.ones(3)
@@ -115,7 +118,7 @@ def main() -> None:
         sheet.paste(row, (0, top))
         top += row.height + GAP
     sheet.save(options.output)
-    print(f"{options.output}: {len(rows)} pairs, model {model.name}")
+    print(f"{options.output}: {len(rows)} pairs")
 
 
 if __name__ == "__main__":
