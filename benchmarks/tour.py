@@ -49,7 +49,7 @@ def main():
     viewer.theme = arguments.theme
     viewer.window.resize(*arguments.size)
     _, widget = viewer.window.add_plugin_dock_widget("napari-gifnet", "GIFNet Fusion")
-    widget.task.value, widget.more.value = None, False
+    widget.task.value, widget.more.value = "any", False
     for control, value in (("extent", "all"), ("intensity", "layer"), ("color", "auto")):
         getattr(widget, control).value = value
 

@@ -177,6 +177,10 @@ def test_results_are_not_overwritten_unasked(pair, checkpoint):
         ("infrared.png absent.png -o f.png", "absent.png cannot be read: No such file"),
         ("infrared.png text.png -o f.png", "text.png cannot be read"),
         ("infrared.png visible.png -o f.gif", "f.gif is of an unknown format"),
+        (
+            "infrared.png visible.png -o visible.png --overwrite",
+            "is one of the images that are read",
+        ),
         ("infrared.png visible.png -o nowhere/f.png", "nowhere does not exist"),
         ("infrared.png visible.png -o f.jpg --dtype uint16", "cannot hold uint16"),
         ("infrared.png visible.png -o f.tif --dtype complex", "dtype='complex'"),

@@ -139,6 +139,56 @@ def test_enhancing_one_layer(dock, qtbot):
     assert viewer.layers[-1].data.shape == (40, 48)
 
 
+def test_another_task_renames_the_form_and_any_pair_names_it_back(dock):
+    _, widget = dock
+    labels = {
+        "enhance": "Image",
+        "any": "A",
+        "multi_focus": "Near focus",
+    }
+    for task in ("enhance", "any", "multi_focus", "any"):
+        widget.task.value = task
+        assert widget.layer_a.label == labels[task]
+        for control in (widget.layer_b, widget.swap):
+            assert control.native.isVisibleTo(widget.form.native) == (task != "enhance")
+        assert widget.run_button.text == ("Enhance" if task == "enhance" else "Fuse")
+
+
+@pytest.mark.parametrize("names", [("street_IR", "street-visible"), ("PET scan", "T1")])
+@pytest.mark.parametrize("modality_first", [True, False])
+def test_layers_whose_names_say_what_they_are_take_their_places(dock, qtbot, names, modality_first):
+    viewer, widget = dock
+    for name in names if modality_first else names[::-1]:
+        viewer.add_image(np.random.default_rng(0).random((40, 48)), name=name)
+    qtbot.waitUntil(lambda: widget.layer_a.value != widget.layer_b.value, timeout=5000)
+    assert (widget.layer_a.value.name, widget.layer_b.value.name) == names
+
+
+def test_layers_that_are_renamed_keep_their_places(dock, qtbot):
+    viewer, widget = dock
+    add_pair(viewer)
+    qtbot.waitUntil(lambda: widget.run_button.enabled, timeout=60_000)
+    modality, detail = widget.layer_a.value, widget.layer_b.value
+    for layer in (modality, detail, modality):
+        layer.name = f"renamed {layer.name}"
+        assert (widget.layer_a.value, widget.layer_b.value) == (modality, detail)
+
+
+def test_the_line_before_a_run_follows_the_layers(dock, qtbot):
+    viewer, widget = dock
+    add_pair(viewer)
+    shapes = viewer.add_shapes(name="ROI")
+    shapes.add_rectangles([[4, 4], [20, 24]])
+    widget.extent.value = shapes
+    qtbot.waitUntil(lambda: "17×21" in widget.summary.value, timeout=60_000)
+    shapes.data = []
+    qtbot.waitUntil(lambda: "is empty" in widget.summary.value, timeout=5000)
+    shapes.add_rectangles([[4, 4], [30, 24]])
+    qtbot.waitUntil(lambda: "27×21" in widget.summary.value, timeout=5000)
+    viewer.layers["detail"].contrast_limits = (0.25, 0.75)
+    qtbot.waitUntil(lambda: "0.25" in widget.summary.value, timeout=5000)
+
+
 def test_cancel_leaves_no_layer_and_a_usable_button(dock, qtbot, held_engine):
     viewer, widget = dock
     add_pair(viewer, (30, 64, 64))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,9 +168,11 @@ def write(
             _write_picture(temporary, data, description)
 
 
-def check_destination(path: Path, overwrite: bool = False) -> None:
+def check_destination(path: Path, overwrite: bool = False, sources: Sequence[Path] = ()) -> None:
     """Raise FileError, before any work is done, if a file of that name is not to be written."""
     find_format(path)
+    if path.exists() and any(source.exists() and path.samefile(source) for source in sources):
+        raise FileError(f"{path} is one of the images that are read: choose another name.")
     if path.is_dir():
         raise FileError(f"{path} is a folder: expected the name of a file.")
     if path.exists() and not overwrite:

@@ -86,7 +86,7 @@ def fuse(
       gifnet fuse ct.tif mri.tif --intensity=-100,300 --intensity percentile -o fused.tif
       gifnet fuse band1.tif band2.tif band3.tif band4.tif pan.tif --task pansharpening -o ms.tif
     """
-    check_destination(output, overwrite)
+    check_destination(output, overwrite, images)
     a, b = open_images(images, task)
     bands_in_color = task == PANSHARPENING.name and a.in_color
     if task == PANSHARPENING.name:
@@ -133,7 +133,7 @@ def enhance(
       gifnet enhance photograph.jpg -o sharp.jpg
       gifnet enhance stack.tif --intensity 0,4095 -o sharp.tif
     """
-    check_destination(output, overwrite)
+    check_destination(output, overwrite, [image])
     opened = read(image)
     plan = plan_fusion(
         opened.data,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from napari_gifnet.errors import GIFNetError
@@ -15,7 +16,8 @@ _RUNS: set[BackgroundRun] = set()
 
 
 def fuse_selected_layers(viewer: napari.Viewer) -> None:
-    """Fuse the two selected image layers: the upper one is the modality, the lower one the detail.
+    """Fuse the two selected image layers: the upper one is the modality, the lower one the detail,
+    unless their names say otherwise.
 
     The task is taken from the layers where a sample tells it. The fusion runs in the background;
     the result is added as a new layer.
@@ -30,11 +32,11 @@ def fuse_selected_layers(viewer: napari.Viewer) -> None:
     images = [layer for layer in selected if isinstance(layer, Image)]
     if len(images) != 2 or len(selected) != 2:
         show_error(
-            f"{len(selected)} layers are selected: select two image layers, the modality above the "
+            f"Layers selected: {len(selected)}; select two image layers, the modality above the "
             "detail."
         )
         return
-    detail, modality = images
+    modality, detail = by_role(*reversed(images))
     try:
         plan = plan_layers(
             modality, detail, LayerOptions(task=common_task(modality, detail)), dims=viewer.dims
@@ -56,3 +58,32 @@ def common_task(*layers: napari.layers.Layer) -> str | None:
     """Return the task that all the layers say they belong to, if they do."""
     tasks = {layer.metadata.get("napari_gifnet", {}).get("task") for layer in layers}
     return tasks.pop() if len(tasks) == 1 else None
+
+
+MODALITIES = {
+    "infrared",
+    "ir",
+    "thermal",
+    "lwir",
+    "nir",
+    "pet",
+    "spect",
+    "ct",
+    "ms",
+    "near",
+    "over",
+}
+DETAILS = {"visible", "vis", "rgb", "mri", "mr", "t1", "t2", "pan", "far", "under"}
+
+
+def by_role(
+    one: napari.layers.Layer, other: napari.layers.Layer
+) -> tuple[napari.layers.Layer, napari.layers.Layer]:
+    """Return the modality and the detail: in this order, unless the layers' names say otherwise."""
+
+    def named(layer: napari.layers.Layer, words: set[str]) -> bool:
+        return not words.isdisjoint(re.split(r"[\W_]+", layer.name.lower()))
+
+    says_so = named(one, MODALITIES) or named(other, DETAILS)
+    says_not = named(one, DETAILS) or named(other, MODALITIES)
+    return (other, one) if says_not and not says_so else (one, other)

@@ -16,7 +16,7 @@ from napari_gifnet.errors import GIFNetError
 from napari_gifnet.pictures.tasks import PANSHARPENING, TASKS
 
 from .background import BackgroundRun, add_result
-from .commands import common_task
+from .commands import by_role, common_task
 from .controls import EXTENTS, bytes_text, duration_text, scrolled, wrapped, write
 from .extents import needs_view
 from .layers import LayerOptions, LayerPlan, LayerResult, plan_layers, visible_box
@@ -26,7 +26,13 @@ from .probe import DeviceProbe, expected_pixels, expected_seconds
 from .remembered import FROM_FILE, preferences, recall, remember
 from .results import ResultPanel
 
-ENHANCE = "enhance"
+ANY, ENHANCE = "any", "enhance"  # magicgui does not tell of a change to None
+
+IMAGE_EVENTS = (
+    *("contrast_limits", "gamma", "colormap", "data"),
+    *("scale", "translate", "rotate", "shear", "affine", "units"),
+)
+SHAPES_EVENTS = ("set_data", "highlight")
 
 ROOM = 1e9
 """Bytes of a result up to which it is computed at once, if nobody says otherwise."""
@@ -43,7 +49,7 @@ class FusionWidget(Container):
 
         self.task = ComboBox(
             label="Task",
-            choices=[("Any pair", None)]
+            choices=[("Any pair", ANY)]
             + [(task.title, task.name) for task in TASKS.values()]
             + [("Enhance one layer", ENHANCE)],
             tooltip="What is fused: sets the names and the defaults of what follows.",
@@ -133,7 +139,7 @@ class FusionWidget(Container):
         self._choose_layers()
         self._probe = DeviceProbe(self.native)
         self._probe.found.connect(self._refresh_timer.start)
-        self._probe.start("auto")
+        self._probe.start(self.advanced.device.value)
 
     def _connect(self) -> None:
         self.task.changed.connect(self._on_task)
@@ -149,6 +155,9 @@ class FusionWidget(Container):
         self.cancel_button.changed.connect(self._on_cancel)
         self.viewer.layers.events.inserted.connect(self._on_inserted)
         self.viewer.layers.events.removed.connect(self._on_removed)
+        for layer in self.viewer.layers:
+            self._watch(layer)
+        self.after.look.changed.connect(self._on_look)
         self.native.destroyed.connect(self._on_destroyed)
 
     def _images(self, _: Any) -> list[napari.layers.Image]:
@@ -197,11 +206,21 @@ class FusionWidget(Container):
             del values["extent"]
         chosen = preferences()
         chosen.pop("memory", None)
-        remember({"controls": values, "preferences": chosen})
+        state = {"controls": values, "preferences": chosen}
+        if state != recall():
+            remember(state)
 
     def reset_choices(self, *_: Any) -> None:
-        """Offer the layers that there are; napari calls this when they change."""
+        """Offer the layers that there are; napari calls this when they change.
+
+        A layer that is renamed stays chosen, though its entry in the box is another.
+        """
+        boxes = (self.layer_a, self.layer_b, self.extent)
+        chosen = [box.value for box in boxes]
         self.content.reset_choices()
+        for box, value in zip(boxes, chosen, strict=True):
+            if value in box.choices and box.value != value:
+                box.value = value
 
     @property
     def enhancing(self) -> bool:
@@ -211,7 +230,7 @@ class FusionWidget(Container):
     def chosen_options(self) -> LayerOptions:
         """What the controls say."""
         return LayerOptions(
-            task=None if self.enhancing else self.task.value,
+            task=self.task.value if self.task.value in TASKS else None,
             extent=self.extent.value,
             memory=self._memory,
             **self.advanced.chosen,
@@ -264,12 +283,27 @@ class FusionWidget(Container):
     def _affordable(self) -> float:
         return expected_pixels(1.0, self._probe.name)
 
+    def _watch(self, layer: Any, on: bool = True) -> None:
+        """Listen, or no more, to what changes a plan in a layer, besides the widget's controls."""
+        names = SHAPES_EVENTS if isinstance(layer, napari.layers.Shapes) else IMAGE_EVENTS
+        if isinstance(layer, napari.layers.Shapes | napari.layers.Image):
+            for name in names:
+                event = getattr(layer.events, name)
+                (event.connect if on else event.disconnect)(self._on_layer_changed)
+
+    def _on_layer_changed(self, event: Any) -> None:
+        if event.source in (self.layer_a.value, self.layer_b.value, self.extent.value):
+            self._on_changed(None)
+
     def _on_inserted(self, event: Any) -> None:
+        self._watch(event.value)
         QTimer.singleShot(0, self._choose_layers)
 
     def _on_removed(self, event: Any) -> None:
         if event.value == self.after.layer:
             self.after.forget()
+            write(self.status, "")
+        self._watch(event.value, on=False)
         self._refresh_timer.start()
 
     def _on_changed(self, _: Any) -> None:
@@ -286,13 +320,15 @@ class FusionWidget(Container):
         ]
         same = self.layer_a.value == self.layer_b.value
         if self._run is None and len(sources) >= 2 and same:
-            detail, modality = sources[-2:]
+            modality, detail = by_role(*reversed(sources[-2:]))
             self.layer_a.reset_choices()
             self.layer_b.reset_choices()
             self.layer_a.value, self.layer_b.value = modality, detail
             task = common_task(modality, detail)
             if task in TASKS:
                 self.task.value = task
+            if not self.preview.value:
+                write(self.status, "")  # it was about others
         self._refresh_timer.start()
 
     def _on_task(self) -> None:
@@ -315,6 +351,7 @@ class FusionWidget(Container):
         if self._run is not None:
             return
         self._fit_levels()
+        self._remember()
         try:
             plan = self.plan()
         except GIFNetError as error:
@@ -325,7 +362,9 @@ class FusionWidget(Container):
         seconds = expected_seconds(plan.pixels, self._probe.name)
         size = f"the result takes {bytes_text(plan.bytes)}."
         lines.append(
-            size.capitalize() if seconds is None else f"About {duration_text(seconds)}; {size}"
+            size[0].upper() + size[1:]
+            if seconds is None
+            else f"About {duration_text(seconds)}; {size}"
         )
         write(self.summary, "\n".join(line for line in lines if line))
         self.run_button.enabled = True
@@ -343,10 +382,13 @@ class FusionWidget(Container):
             self._live.stop()
             write(self.status, "")
 
+    def _on_look(self, look: str) -> None:
+        if look != "layers":
+            self.preview.value = False  # it would lie between what is compared
+
     def _on_run(self) -> None:
         if self._run is not None:
             return
-        self._remember()
         try:
             plan = self.plan()
         except GIFNetError as error:
@@ -400,6 +442,8 @@ class FusionWidget(Container):
     def _on_destroyed(self) -> None:
         self.viewer.layers.events.inserted.disconnect(self._on_inserted)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
+        for layer in self.viewer.layers:
+            self._watch(layer, on=False)
         self._live.disconnect_from_viewer()
         if self._run is not None:
             self._run.abandon()
