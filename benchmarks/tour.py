@@ -50,8 +50,8 @@ def main():
     viewer.window.resize(*arguments.size)
     _, widget = viewer.window.add_plugin_dock_widget("napari-gifnet", "GIFNet Fusion")
     widget.task.value, widget.more.value = "any", False
-    for control, value in (("extent", "all"), ("intensity", "layer"), ("color", "auto")):
-        getattr(widget, control).value = value
+    widget.extent.value = "all"
+    widget.advanced.intensity.value, widget.advanced.color.value = "layer", "auto"
 
     def take(name):
         settle()
