@@ -21,6 +21,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
+from mmap import mmap
 from operator import add
 from threading import Lock
 from typing import Literal, TypeVar
@@ -146,7 +147,7 @@ class Shelf:
         if kept is not None:
             return kept.result()
         try:
-            made = self.make(key)
+            made = _kept(self.make(key)) if self.capacity else self.make(key)
         except BaseException as error:
             making.set_exception(error)
             self.drop(key)
@@ -430,6 +431,14 @@ class TiledFusion:
             merged.lacking(1, self.padded),
             [region.grown(h, self.image).lacking(1, self.image) for h in (3, 2, 1, 0)],
         )
+
+
+def _kept(x: Tensor) -> Tensor:
+    """A copy in pages of its own: among temporaries it would leave the heap full of holes."""
+    if x.device.type != "cpu":
+        return x
+    pages = mmap(-1, x.nbytes)
+    return torch.frombuffer(pages, dtype=x.dtype).view(x.shape).copy_(x)
 
 
 def _pooled(moments: Iterable[Moments]) -> Moments:
