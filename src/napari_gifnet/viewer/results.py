@@ -49,10 +49,13 @@ class ResultPanel(Container):
         self._wipe: Wipe | None = None
         self._numbers: Table | None = None
         self.copy_python = PushButton(
-            text="Copy as Python", tooltip="Code that makes the result again."
+            text="Copy as Python",
+            tooltip="Code for napari's console that makes the result again, from the layers.",
         )
         self.copy_command = PushButton(
-            text="Copy as command", tooltip="The command line that makes the result again."
+            text="Copy as command",
+            tooltip="The command line that makes the result again, from the files that both "
+            "layers were opened from.",
         )
         self.look = choice("Show", LOOKS, "How to look at the result and what it was made of.")
         self.line = FloatSlider(
