@@ -1,5 +1,8 @@
 """The folded, tiled engine against the published graph, and what it does when memory runs out."""
 
+import os
+import sys
+import tempfile
 import threading
 import time
 import warnings
@@ -15,6 +18,7 @@ from scipy.ndimage import gaussian_filter
 from napari_gifnet.engine import Engine
 from napari_gifnet.engine.device import choose_device, fast_reduced_precision
 from napari_gifnet.engine.folded import FoldedGIFNet, Moments
+from napari_gifnet.engine.scratch import Scratch
 from napari_gifnet.engine.tiles import Region, Shelf, TiledFusion, partition
 from napari_gifnet.errors import Cancelled, DeviceError
 
@@ -36,11 +40,11 @@ def published(network, a, b):
         return network(x, y)[0, 0].numpy()
 
 
-def tiled(network, a, b, tile, memory=EVERYTHING, dtype=torch.float32):
+def tiled(network, a, b, tile, memory=EVERYTHING, dtype=torch.float32, disk=True):
     folded = FoldedGIFNet(network, torch.device("cpu"), dtype)
     out = np.full(a.shape, np.nan, np.float32)
     with torch.inference_mode():
-        TiledFusion(folded, a, b, tile, memory).run(out)
+        TiledFusion(folded, a, b, tile, memory, disk=disk).run(out)
     return out
 
 
@@ -51,15 +55,17 @@ def tiled(network, a, b, tile, memory=EVERYTHING, dtype=torch.float32):
     tile=st.sampled_from([16, 24, 40, 64, 1000]),
     lopsided=st.booleans(),
     keep=st.booleans(),
+    disk=st.booleans(),
 )
 def test_tiles_and_folding_do_not_change_the_result(
-    random_model, height, width, tile, lopsided, keep
+    random_model, height, width, tile, lopsided, keep, disk
 ):
     a = plane(height, height, width, lopsided=lopsided)
     b = plane(width + 1000, height, width)
     memory = EVERYTHING if keep or tile < 40 else 2e6
     expected = published(random_model.network, a, b)
-    np.testing.assert_allclose(tiled(random_model.network, a, b, tile, memory), expected, atol=1e-5)
+    result = tiled(random_model.network, a, b, tile, memory, disk=disk)
+    np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(("height", "width"), [(257, 150)])
@@ -67,9 +73,62 @@ def test_larger_planes_in_little_memory(random_model, height, width):
     a, b = plane(1, height, width, lopsided=True), plane(2, height, width)
     expected = published(random_model.network, a, b)
     map_bytes = height * width * 98 * 4
-    for memory in (1.1 * map_bytes, 0.6 * map_bytes):
-        result = tiled(random_model.network, a, b, 48, memory)
+    for memory, disk in ((1.1 * map_bytes, False), (0.6 * map_bytes, False), (1e6, True)):
+        result = tiled(random_model.network, a, b, 48, memory, disk=disk)
         np.testing.assert_allclose(result, expected, atol=1e-5)
+
+
+def temporary_files_written(monkeypatch, folder):
+    """Collect what is written to temporary files in `folder`."""
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    sizes = []
+    put = Scratch.put
+
+    def watched(self, key, x):
+        put(self, key, x)
+        sizes.append(os.fstat(self._file.fileno()).st_size)
+
+    monkeypatch.setattr(Scratch, "put", watched)
+    return sizes
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_maps_that_memory_does_not_hold_go_through_a_file_which_is_then_gone(
+    random_model, monkeypatch, tmp_path, dtype
+):
+    a, b = plane(1, 150, 100, lopsided=True), plane(2, 150, 100)
+    expected = tiled(random_model.network, a, b, 48, EVERYTHING, dtype)
+    sizes = temporary_files_written(monkeypatch, tmp_path)
+    np.testing.assert_array_equal(tiled(random_model.network, a, b, 48, 0, dtype), expected)
+    assert sizes[-1] == 152 * 100 * 98 * dtype.itemsize  # rows are padded to windows' quarters
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit to a file's size, as POSIX has")
+def test_when_the_disk_is_full_the_rest_is_computed_again(random_model, monkeypatch, tmp_path):
+    import resource
+
+    a, b = plane(1, 150, 100, lopsided=True), plane(2, 150, 100)
+    expected = tiled(random_model.network, a, b, 48)
+    sizes = temporary_files_written(monkeypatch, tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, before[1]))
+    try:
+        result = tiled(random_model.network, a, b, 48, 0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert 0 < sizes[-1] <= 2_000_000
+    np.testing.assert_array_equal(result, expected)
+
+
+def test_without_room_on_the_disk_nothing_is_written(random_model, monkeypatch, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert Scratch(1 << 60).get((0, 0)) is None
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    scratch = Scratch(1)
+    scratch.put((0, 0), torch.ones(1))
+    assert scratch.get((0, 0)) is None
 
 
 def test_tiles_of_their_own_statistics_would_be_seen(random_model):
@@ -164,9 +223,9 @@ def test_progress_counts_every_tile_and_cancel_stops_between_them(random_model):
     assert not [t.name for t in threading.enumerate() if t.name.startswith("gifnet")]
 
 
-@pytest.mark.parametrize("memory", [EVERYTHING, 0])
+@pytest.mark.parametrize(("memory", "disk"), [(EVERYTHING, False), (0, False), (0, True)])
 def test_several_tiles_at_once_give_the_same_bits_and_leave_torchs_threads_alone(
-    random_model, memory
+    random_model, memory, disk
 ):
     a, b = plane(1, 90, 70, lopsided=True), plane(2, 90, 70)
     before = torch.get_num_threads()
@@ -174,7 +233,7 @@ def test_several_tiles_at_once_give_the_same_bits_and_leave_torchs_threads_alone
     try:
         for cores in (1, 3):
             torch.set_num_threads(cores)
-            results.append(tiled(random_model.network, a, b, 32, memory))
+            results.append(tiled(random_model.network, a, b, 32, memory, disk=disk))
             with ThreadPoolExecutor(1) as another:
                 numbers += [torch.get_num_threads(), another.submit(torch.get_num_threads).result()]
     finally:

@@ -6,8 +6,8 @@ attention windows: statistics of block 0, statistics of block 1, output. Each st
 its tile and the halo that the next stage needs; where the image ends, and only there, maps are
 reflect-padded as the whole image's would be.
 
-What an earlier pass computed is kept as far as the memory budget goes, and computed again where it
-does not: the result is the same.
+What an earlier pass computed is kept as far as the memory budget goes. Beyond it, what block 0 gave
+goes to a file on the disk, and the rest is computed again: the result is the same.
 
 Planes of a stack may share their statistics instead: those of all, or some, of its planes together.
 Then a plane is fused in one pass, and what does not change from plane to plane does not flicker.
@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
@@ -35,6 +36,7 @@ from napari_gifnet.network.attention import DIM, WINDOW
 
 from .crew import crew
 from .folded import FoldedGIFNet, Moments, Padding
+from .scratch import Scratch
 
 SHIFT = WINDOW // 2
 DECODER_HALO = 4  # four 3×3 convolutions
@@ -205,6 +207,8 @@ class TiledFusion:
         Bytes that may be spent on keeping maps between the passes.
     statistics : Statistics, optional
         To be used in place of the plane's own, which are then not gathered.
+    disk : bool
+        On a CPU, use a temporary file for maps beyond `memory`, if the disk has room.
     """
 
     def __init__(
@@ -215,6 +219,7 @@ class TiledFusion:
         tile: int,
         memory: float,
         statistics: Statistics | None = None,
+        disk: bool = True,
     ) -> None:
         self.network, self.a, self.b, self.statistics = network, a, b, statistics
         height, width = a.shape[-2:]
@@ -224,8 +229,12 @@ class TiledFusion:
         self.columns = partition(self.padded.width, tile)
         batch = a.shape[0] if a.ndim == 3 else 1
         map_bytes = batch * DIM * self.padded.height * self.padded.width * network.dtype.itemsize
+        on_disk = disk and network.device.type == "cpu" and map_bytes > memory
+        self.scratch_bytes = map_bytes if on_disk and statistics is None else 0
+        self.scratch: Scratch | None = None
         # block 1 first: its input costs the most to make again
-        self.streams = Shelf(self._embed, max(memory - map_bytes, 0), "first")
+        for_streams = memory if self.scratch_bytes else max(memory - map_bytes, 0)
+        self.streams = Shelf(self._embed, for_streams, "first")
         # In one piece where it fits: tiles among temporaries would leave the heap full of holes.
         size = (batch, self.padded.height, self.padded.width, DIM)
         self.whole = (
@@ -233,7 +242,7 @@ class TiledFusion:
             if map_bytes <= memory and statistics is None
             else None
         )
-        self.interacted = Shelf(self._first_block, max(memory, 0), "latest")
+        self.interacted = Shelf(self._interacted, max(memory, 0), "latest")
         self.band = self._band(batch, tile, memory, map_bytes)
 
     def _band(self, batch: int, tile: int, memory: float, map_bytes: float) -> int:
@@ -275,11 +284,14 @@ class TiledFusion:
         self._take_first(*first)
 
         def moments(key: Key) -> Moments:
-            if self.whole is None:
-                x = self.interacted[key]
-            else:
+            if self.whole is not None:
                 x = self._first_block(key)
                 self.whole[(slice(None), *self.tile(key).within(self.padded))] = x
+            elif self.scratch is not None:
+                x = self._first_block(key)
+                self.scratch.put(key, x)
+            else:
+                x = self.interacted[key]
             self.streams.drop(key)
             return Moments.of(x)
 
@@ -290,6 +302,13 @@ class TiledFusion:
 
     def run(self, out: np.ndarray | Tensor, step: Callable[[], None] = lambda: None) -> None:
         """Fuse into `out`, float32 of the planes' shape; `step` is called after each tile and pass."""
+        if not self.scratch_bytes:
+            self._run(out, step)
+            return
+        with closing(Scratch(self.scratch_bytes)) as self.scratch:
+            self._run(out, step)
+
+    def _run(self, out: np.ndarray | Tensor, step: Callable[[], None]) -> None:
         if self.statistics is None:
             second = self.gather_second(self.gather_first(step), step)
         else:
@@ -388,6 +407,11 @@ class TiledFusion:
             border=tile.lacking(DEPTHWISE_HALO, self.padded),
             windows=tile.windows(0, self.padded),
         )
+
+    def _interacted(self, key: Key) -> Tensor:
+        """What `_first_block` gave of a tile: from the disk, or made again."""
+        kept = self.scratch.get(key) if self.scratch is not None else None
+        return self._first_block(key) if kept is None else kept
 
     def _assembled(self, region: Region) -> Tensor:
         """The active stream behind block 0, on any region."""

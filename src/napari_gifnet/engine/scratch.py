@@ -1,0 +1,79 @@
+"""Maps in a file where memory does not hold them: they are read sooner than computed again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from shutil import disk_usage
+from tempfile import TemporaryFile, gettempdir
+from threading import Lock
+
+import torch
+from torch import Tensor
+
+FREE_SHARE = 0.5
+"""Of the free disk space, the most that a file may take."""
+
+
+def scratch_folder() -> Path:
+    """Where large temporary files go: on Linux not ``/tmp``, which often lies in memory."""
+    named = any(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
+    large = Path("/var/tmp")
+    return large if not named and os.access(large, os.W_OK) else Path(gettempdir())
+
+
+class Scratch:
+    """Maps in one nameless file, which goes when it is closed. Threads may share it.
+
+    Parameters
+    ----------
+    size : int
+        Bytes that all maps will take. Nothing is kept if the disk has no ample room for them.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._places: dict[tuple[int, int], tuple[int, torch.Size, torch.dtype]] = {}
+        self._end = 0
+        self._lock = Lock()
+        folder = scratch_folder()
+        try:
+            roomy = disk_usage(folder).free * FREE_SHARE >= size
+            self._file = TemporaryFile(buffering=0, dir=folder) if roomy else None  # noqa: SIM115
+        except OSError:
+            self._file = None
+
+    def put(self, key: tuple[int, int], x: Tensor) -> None:
+        """Keep a map, unless the disk is full."""
+        with self._lock:
+            if self._file is None:
+                return
+            left = _bytes(x.contiguous())
+            try:
+                self._file.seek(self._end)
+                while left:
+                    left = left[self._file.write(left) :]
+            except OSError:
+                return
+            self._places[key] = self._end, x.shape, x.dtype
+            self._end += x.nbytes
+
+    def get(self, key: tuple[int, int]) -> Tensor | None:
+        """Return a map that was kept, or None."""
+        with self._lock:
+            if self._file is None or key not in self._places:
+                return None
+            place, shape, dtype = self._places[key]
+            x = torch.empty(shape, dtype=dtype)
+            self._file.seek(place)
+            return x if self._file.readinto(_bytes(x)) == x.nbytes else None
+
+    def close(self) -> None:
+        """Give the disk space back."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+            self._file = None
+
+
+def _bytes(x: Tensor) -> memoryview:
+    return memoryview(x.view(torch.uint8).numpy()).cast("B")
