@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from dataclasses import dataclass
 
 import torch
@@ -130,6 +129,5 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def free_memory(device: torch.device) -> None:
     """Give back what PyTorch holds of a device's memory without using it."""
-    gc.collect()
     if device.type in {"cuda", "xpu", "mps"}:
         getattr(torch, device.type).empty_cache()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -160,6 +161,7 @@ class Engine:
                         "try again with device='cpu'."
                     ) from error
                 reason = _first_line(error)
+            gc.collect()  # what the failed attempt's traceback may still hold
             free_memory(self.device)
             self._shrink(side, reason)
 

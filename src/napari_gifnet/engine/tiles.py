@@ -131,15 +131,14 @@ class Shelf:
     Several threads may ask at once; one that asks for a map in the making waits for it.
     """
 
-    def __init__(
-        self, make: Callable[[Key], Tensor], capacity: float, keep: Literal["latest", "first"]
-    ) -> None:
-        self.make, self.capacity, self.keep = make, capacity, keep
+    def __init__(self, capacity: float, keep: Literal["latest", "first"]) -> None:
+        self.capacity, self.keep = capacity, keep
         self.maps: OrderedDict[Key, Future[Tensor]] = OrderedDict()
         self.size = 0
         self.lock = Lock()
 
-    def __getitem__(self, key: Key) -> Tensor:
+    def get(self, key: Key, make: Callable[[Key], Tensor]) -> Tensor:
+        """Return the map of `key`, made now if it is not there."""
         with self.lock:
             kept = self.maps.get(key)
             if kept is None:
@@ -149,7 +148,7 @@ class Shelf:
         if kept is not None:
             return kept.result()
         try:
-            made = _kept(self.make(key)) if self.capacity else self.make(key)
+            made = _kept(make(key)) if self.capacity else make(key)
         except BaseException as error:
             making.set_exception(error)
             self.drop(key)
@@ -234,7 +233,7 @@ class TiledFusion:
         self.scratch: Scratch | None = None
         # block 1 first: its input costs the most to make again
         for_streams = memory if self.scratch_bytes else max(memory - map_bytes, 0)
-        self.streams = Shelf(self._embed, for_streams, "first")
+        self.streams = Shelf(for_streams, "first")
         # In one piece where it fits: tiles among temporaries would leave the heap full of holes.
         size = (batch, self.padded.height, self.padded.width, DIM)
         self.whole = (
@@ -242,7 +241,7 @@ class TiledFusion:
             if map_bytes <= memory and statistics is None
             else None
         )
-        self.interacted = Shelf(self._interacted, max(memory, 0), "latest")
+        self.interacted = Shelf(max(memory, 0), "latest")
         self.band = self._band(batch, tile, memory, map_bytes)
 
     def _band(self, batch: int, tile: int, memory: float, map_bytes: float) -> int:
@@ -271,7 +270,7 @@ class TiledFusion:
         """First pass: moments of both streams before block 0."""
 
         def moments(key: Key) -> list[Moments]:
-            streams = self._core(self.streams[key], key)
+            streams = self._core(self.streams.get(key, self._embed), key)
             return [Moments.of(s) for s in streams.split(DIM, dim=3)]
 
         of_mm, of_dp = (_pooled(part) for part in zip(*self._each(moments, step), strict=True))
@@ -291,7 +290,7 @@ class TiledFusion:
                 x = self._first_block(key)
                 self.scratch.put(key, x)
             else:
-                x = self.interacted[key]
+                x = self.interacted.get(key, self._interacted)
             self.streams.drop(key)
             return Moments.of(x)
 
@@ -401,7 +400,7 @@ class TiledFusion:
         """The active stream behind block 0, on a tile."""
         tile = self.tile(key)
         return self.network.first_block(
-            self.streams[key],
+            self.streams.get(key, self._embed),
             self.ready0,
             core=tile.within(tile.grown(DEPTHWISE_HALO, self.padded)),
             border=tile.lacking(DEPTHWISE_HALO, self.padded),
@@ -426,7 +425,7 @@ class TiledFusion:
         ]
         whole = None
         for key in keys:
-            part, tile = self.interacted[key], self.tile(key)
+            part, tile = self.interacted.get(key, self._interacted), self.tile(key)
             if whole is None:
                 whole = part.new_empty(len(part), region.height, region.width, DIM)
             shared = tile.clipped(region)
