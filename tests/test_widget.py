@@ -516,15 +516,20 @@ def largest_gap_while(qtbot, condition):
 
 
 def test_sixty_slices_leave_the_viewer_responsive(dock, qtbot):
+    """From the press to the layer, but for the time that napari itself takes to add one."""
     viewer, widget = dock
     add_pair(viewer, (60, 48, 48))
     qtbot.waitUntil(lambda: widget.run_button.enabled, timeout=60_000)
     qtbot.wait(500)
-    press(widget.run_button)
-    gap = largest_gap_while(qtbot, lambda: widget._run is None or widget.progress.value > 950)
-    assert gap < 0.3  # 100 ms is the aim; a busy machine's scheduler takes its share
-    qtbot.waitUntil(lambda: widget._run is None, timeout=120_000)
+    QTimer.singleShot(0, lambda: press(widget.run_button))
+    gap = largest_gap_while(qtbot, lambda: widget.after.layer is not None)
     assert viewer.layers[-1].data.shape == (60, 48, 48)
+    result = viewer.layers[-1].data.copy()
+    QTimer.singleShot(0, lambda: viewer.add_image(result, contrast_limits=(0, 1)))
+    alone = largest_gap_while(qtbot, lambda: len(viewer.layers) == 4)
+    assert (
+        gap < max(alone, 0.1) + 0.1
+    )  # 100 ms is the aim; a busy machine's scheduler takes its share
 
 
 def test_an_input_may_be_removed_and_another_run_asked_for_in_the_middle(dock, qtbot):
