@@ -16,7 +16,7 @@ Then a plane is fused in one pass, and what does not change from plane to plane 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
@@ -269,12 +269,14 @@ class TiledFusion:
     def gather_first(self, step: Callable[[], None] = lambda: None) -> tuple[Moments, Moments]:
         """First pass: moments of both streams before block 0."""
 
-        def moments(key: Key) -> list[Moments]:
+        def moments(key: Key) -> tuple[Moments, Moments]:
             streams = self._core(self.streams.get(key, self._embed), key)
-            return [Moments.of(s) for s in streams.split(DIM, dim=3)]
+            mm, dp = streams.split(DIM, dim=3)
+            return Moments.of(mm), Moments.of(dp)
 
-        of_mm, of_dp = (_pooled(part) for part in zip(*self._each(moments, step), strict=True))
-        return of_mm, of_dp
+        return reduce(
+            lambda sums, each: (sums[0] + each[0], sums[1] + each[1]), self._each(moments, step)
+        )
 
     def gather_second(
         self, first: tuple[Moments, Moments], step: Callable[[], None] = lambda: None
@@ -294,7 +296,7 @@ class TiledFusion:
             self.streams.drop(key)
             return Moments.of(x)
 
-        return _pooled(self._each(moments, step))
+        return reduce(add, self._each(moments, step))
 
     def _take_first(self, of_mm: Moments, of_dp: Moments) -> None:
         self.ready0 = (self.network.block0_mm.ready(of_mm), self.network.block0_dp.ready(of_dp))
@@ -328,17 +330,20 @@ class TiledFusion:
                 fused if isinstance(out, Tensor) else fused.cpu().numpy()
             ).reshape(*out.shape[:-2], region.height, region.width)
 
-        self._each(put, step)
+        for _ in self._each(put, step):
+            pass
 
-    def _each(self, make: Callable[[Key], T], step: Callable[[], None]) -> list[T]:
-        """What `make` gives of each tile, in order."""
-        made = []
+    def _each(self, make: Callable[[Key], T], step: Callable[[], None]) -> Iterator[T]:
+        """Yield what `make` gives of each tile, in order.
+
+        Take it up at once: small tensors that stay among the temporary maps keep the C library from
+        using the maps' memory again, which cost 3 MB a tile.
+        """
         tiles = list(self.tiles())
         with crew(self.network.device, len(tiles), self.side) as map_tiles:
             for result in map_tiles(make, tiles):
-                made.append(result)
                 step()
-        return made
+                yield result
 
     def tile(self, key: Key) -> Region:
         """The region of a tile, within the padded map."""
@@ -462,7 +467,3 @@ def _kept(x: Tensor) -> Tensor:
         return x
     pages = mmap(-1, x.nbytes)
     return torch.frombuffer(pages, dtype=x.dtype).view(x.shape).copy_(x)
-
-
-def _pooled(moments: Iterable[Moments]) -> Moments:
-    return reduce(add, moments)

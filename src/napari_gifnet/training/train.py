@@ -98,7 +98,7 @@ class TrainingRun:
             "gradient": 20.0,
             "intensity": 1.0,
             "beyond": 8.0,
-            "clipping": 60.0,
+            "clipping": 200.0,
             "invented": 30.0,
             "truth": 30.0,
             "truth_gradient": 25.0,
