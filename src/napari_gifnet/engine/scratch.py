@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from mmap import mmap
 from pathlib import Path
 from shutil import disk_usage
 from tempfile import TemporaryFile, gettempdir
@@ -63,7 +64,7 @@ class Scratch:
             if self._file is None or key not in self._places:
                 return None
             place, shape, dtype = self._places[key]
-            x = torch.empty(shape, dtype=dtype)
+            x = in_own_pages(shape, dtype)
             self._file.seek(place)
             return x if self._file.readinto(_bytes(x)) == x.nbytes else None
 
@@ -73,6 +74,11 @@ class Scratch:
             if self._file is not None:
                 self._file.close()
             self._file = None
+
+
+def in_own_pages(shape: torch.Size, dtype: torch.dtype) -> Tensor:
+    """Return an empty tensor on the CPU; among temporaries it would leave the heap full of holes."""
+    return torch.frombuffer(mmap(-1, shape.numel() * dtype.itemsize), dtype=dtype).view(shape)
 
 
 def _bytes(x: Tensor) -> memoryview:

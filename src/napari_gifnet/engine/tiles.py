@@ -22,7 +22,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
-from mmap import mmap
 from operator import add
 from threading import Lock
 from typing import Literal, TypeVar
@@ -36,7 +35,7 @@ from napari_gifnet.network.attention import DIM, WINDOW
 
 from .crew import crew
 from .folded import FoldedGIFNet, Moments, Padding
-from .scratch import Scratch
+from .scratch import Scratch, in_own_pages
 
 SHIFT = WINDOW // 2
 DECODER_HALO = 4  # four 3×3 convolutions
@@ -462,8 +461,5 @@ class TiledFusion:
 
 
 def _kept(x: Tensor) -> Tensor:
-    """A copy in pages of its own: among temporaries it would leave the heap full of holes."""
-    if x.device.type != "cpu":
-        return x
-    pages = mmap(-1, x.nbytes)
-    return torch.frombuffer(pages, dtype=x.dtype).view(x.shape).copy_(x)
+    """A map to be kept; on a CPU a copy in pages of its own."""
+    return x if x.device.type != "cpu" else in_own_pages(x.shape, x.dtype).copy_(x)
