@@ -167,14 +167,19 @@ def surviving_clipping(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     """How white or black the result is, on average, where one source is clipped and the other not.
 
     Clipped is within 5 levels of 255 of black or white. The other counts from 10 levels above black
-    and 20 below white; the result is asked to be 9 levels from black and 13 from white.
+    and 20 below white; the result is asked to be 13 levels from white, and from black 16 levels or
+    as much as the other is.
     """
     level = 1 / 255
     fault, asked = torch.zeros_like(fused), torch.full_like(fused, 0.01)
     for source, other in ((a, b), (b, a)):
         white = (source >= 250 * level) & (other <= 235 * level)
         black = (source <= 5 * level) & (other >= 10 * level)
-        fault = fault + white * (fused - 242 * level).relu() + black * (9 * level - fused).relu()
+        fault = (
+            fault
+            + white * (fused - 242 * level).relu()
+            + black * (other.clamp_max(16 * level) - fused).relu()
+        )
         asked = asked + white + black
     return _pixels(fault) / _pixels(asked)
 
