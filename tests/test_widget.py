@@ -284,6 +284,8 @@ def test_after_a_run_metrics_stand_beside_those_of_a_simple_method(dock, qtbot):
     assert all(np.isfinite([float(x) for x in row[1:]]).all() for row in rows)
     press(widget.after.copy_python)
     assert "fuse_layers(" in QApplication.clipboard().text()
+    assert not widget.after.copy_command.enabled
+    assert "was not opened from a file" in widget.after.copy_command.tooltip
     widget.after.look.value = "grid"
     assert viewer.canvas.grid.enabled
     widget.after.look.value = "layers"
@@ -294,6 +296,34 @@ def preview_of(viewer):
     layers = [layer for layer in viewer.layers if layer.name == "GIFNet preview"]
     assert len(layers) <= 1
     return layers[0] if layers else None
+
+
+def test_a_wipe_that_is_taken_away_by_hand_is_over(dock, qtbot):
+    viewer, widget = dock
+    add_pair(viewer)
+    run_to_the_end(widget, qtbot)
+    before = list(viewer.layers)
+    widget.after.look.value = "a"
+    (wipe,) = set(viewer.layers) - set(before)
+    viewer.layers.remove(wipe)
+    assert widget.after.look.value == "layers"
+    assert not widget.after.line.visible
+    widget.after.look.value = "b"
+    assert len(viewer.layers) == len(before) + 1
+
+
+def test_a_preview_without_its_input_is_gone_and_comes_back_with_it(dock, qtbot):
+    viewer, widget = dock
+    add_pair(viewer)
+    widget.preview.value = True
+    qtbot.waitUntil(lambda: preview_of(viewer) is not None, timeout=60_000)
+    detail = viewer.layers["detail"]
+    viewer.layers.remove(detail)
+    qtbot.waitUntil(lambda: preview_of(viewer) is None, timeout=60_000)
+    qtbot.waitUntil(lambda: not widget.run_button.enabled, timeout=60_000)
+    assert widget.status.value == ""
+    viewer.add_layer(detail)
+    qtbot.waitUntil(lambda: preview_of(viewer) is not None, timeout=60_000)
 
 
 def test_the_preview_shows_the_slice_one_is_at_and_goes_when_it_is_unticked(dock, qtbot):

@@ -111,9 +111,11 @@ def evaluate(
     standard deviation (of a sample, n − 1) are added. Intensity and task are those of the fusion
     that is judged.
 
-    EI, AG, SF, EN and SD reward sharpness and noise alike; MI, SSIM, VIF and Qabf reward
-    faithfulness to A and B; SCD rewards what each contributes. Higher is better, and no single one
-    suffices.
+    EI (edge intensity), AG (average gradient), SF (spatial frequency), EN (entropy) and SD
+    (standard deviation) reward sharpness and noise alike; MI (mutual information), SSIM
+    (structural similarity), VIF (visual information fidelity) and Qabf (share of the edges of A
+    and B) reward faithfulness to A and B; SCD (sum of the correlations of differences) rewards
+    what each contributes. Higher is better, and no single one suffices.
 
     \b
     Examples:

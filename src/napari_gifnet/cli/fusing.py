@@ -38,6 +38,7 @@ from .options import (
     Overwrite,
     OwnColor,
     OwnColorPolicy,
+    OwnIntensityPolicy,
     Precision,
     StatisticsOf,
     TaskName,
@@ -116,7 +117,7 @@ def enhance(
         Path, typer.Argument(metavar="IMAGE", help="TIFF, PNG or JPEG.", show_default=False)
     ],
     output: Output,
-    intensity: IntensityPolicy = None,
+    intensity: OwnIntensityPolicy = None,
     color: OwnColorPolicy = OwnColor.auto,
     dtype: DtypeName = None,
     overwrite: Overwrite = False,

@@ -59,14 +59,20 @@ ModelName = Annotated[
         autocompletion=lambda: [model.name for model in list_models()],
     ),
 ]
+_POLICIES = (
+    "How values become black to white: dtype (all of an integer type), minmax, percentile (0.1 to "
+    "99.9), LOW,HIGH, or auto: as dtype for 8 bits and for floats within 0 and 1, else as minmax."
+)
 IntensityPolicy = Annotated[
     list[str] | None,
     typer.Option(
         metavar="POLICY",
-        help="How values become black to white: auto, dtype (all of an integer type), minmax, "
-        "percentile, or LOW,HIGH. Given twice: for A, then for B.",
+        help=f"{_POLICIES} Given twice: for A, then for B.",
         show_default="auto",
     ),
+]
+OwnIntensityPolicy = Annotated[
+    list[str] | None, typer.Option(metavar="POLICY", help=_POLICIES, show_default="auto")
 ]
 ColorPolicy = Annotated[
     Color,

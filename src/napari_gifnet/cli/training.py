@@ -41,6 +41,9 @@ def train(
     steps: Annotated[int | None, typer.Option(help="Steps of the whole network.")] = None,
     batch: Annotated[int | None, typer.Option(help="Samples a step of the whole network.")] = None,
     side: Annotated[int | None, typer.Option(help="Side of the patches in pixels.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Highest learning rate of the whole network.")
+    ] = None,
     precision: Annotated[
         str,
         typer.Option(help="float32, or bfloat16 for speed on AVX-512, AMX or a GPU."),
@@ -71,7 +74,13 @@ def train(
         raise OptionError(f"precision={precision!r} is unknown: expected 'float32' or 'bfloat16'.")
     if pairs is None and not photographs:
         raise OptionError("There is nothing to train on: give --pairs, --photographs, or both.")
-    chosen = {"stem_steps": stem_steps, "steps": steps, "batch": batch, "side": side}
+    chosen = {
+        "stem_steps": stem_steps,
+        "steps": steps,
+        "batch": batch,
+        "side": side,
+        "rate": rate,
+    }
     run = TrainingRun(
         recipe=recipe,  # type: ignore[arg-type]
         pairs=str(pairs or ""),

@@ -91,12 +91,15 @@ class Preview(QObject):
         self._timer.stop()
         if self._run is not None:
             self._run.cancel()
-        layer, self.layer = self.layer, None
-        if layer is not None and layer in self._viewer.layers:
-            self._viewer.layers.remove(layer)
+        self._clear()
         if self._engine is not None:
             self._engine[1].release()
             self._engine = None
+
+    def _clear(self) -> None:
+        layer, self.layer = self.layer, None
+        if layer is not None and layer in self._viewer.layers:
+            self._viewer.layers.remove(layer)
 
     def disconnect_from_viewer(self) -> None:
         """For a widget that is being closed: no more previews, and no more of the viewer's events."""
@@ -120,8 +123,9 @@ class Preview(QObject):
             return  # once the stale one has ended, it comes back here
         try:
             plan = self._plan()
-        except GIFNetError as error:
-            self.said.emit(str(error))
+        except GIFNetError:  # the line before a run says why
+            self._clear()
+            self.said.emit("")
             return
         self._factor, plan = coarsened(plan, self._affordable())
         run = self._run = BackgroundRun(plan, self._compute)

@@ -149,7 +149,7 @@ def as_command(record: Record) -> str:
     FileError
         A file cannot be read by the command line.
     """
-    reason = _why_no_command(record)
+    reason = why_no_command(record) or _why_not_from_files(record["inputs"])
     if reason:
         raise OptionError(f"There is no command for this result: {reason}; copy it as Python.")
     inputs, parameters = record["inputs"], record["parameters"]
@@ -203,7 +203,8 @@ def _keywords(record: Record) -> dict[str, Any]:
     return keywords
 
 
-def _why_no_command(record: Record) -> str | None:
+def why_no_command(record: Record) -> str | None:
+    """Return why there is no command for a result, None if there is, by the record alone."""
     inputs, parameters = record["inputs"], record["parameters"]
     for each in inputs:
         if not each["path"]:
@@ -224,6 +225,10 @@ def _why_no_command(record: Record) -> str | None:
         return "a layer's colormap or gamma was applied"
     if inputs[0]["rgb"] and inputs[0]["shape"][-1] == 4:
         return f"the command line drops the alpha channel of {inputs[0]['layer']!r}"
+    return None
+
+
+def _why_not_from_files(inputs: Sequence[Record]) -> str | None:
     for each in inputs:
         if list(read(each["path"]).data.shape) != each["shape"]:
             return f"{each['path']} holds an image of another shape than layer {each['layer']!r}"

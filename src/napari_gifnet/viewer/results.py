@@ -18,7 +18,7 @@ from .background import describe
 from .comparison import Table, as_html, as_text, compare
 from .controls import choice, wrapped, write
 from .planning import LayerPlan
-from .provenance import as_command, as_python
+from .provenance import as_command, as_python, why_no_command
 from .wipe import Wipe
 
 LOOKS = {
@@ -27,6 +27,15 @@ LOOKS = {
     "Wipe between A and the result": "a",
     "Wipe between B and the result": "b",
 }
+
+
+COMMAND = "The command line that makes the result again, from the files that both layers were opened from."
+METRICS = (
+    "EI, edge intensity; AG, average gradient; SF, spatial frequency; EN, entropy; SD, standard "
+    "deviation: sharpness, contrast and noise. MI, mutual information; SSIM, structural similarity; "
+    "VIF, visual information fidelity; Qabf, share of the edges: faithfulness to A and B. SCD, sum of "
+    "the correlations of differences: what each contributes. Higher is better, none suffices alone."
+)
 
 
 class ResultPanel(Container):
@@ -54,8 +63,7 @@ class ResultPanel(Container):
         )
         self.copy_command = PushButton(
             text="Copy as command",
-            tooltip="The command line that makes the result again, from the files that both "
-            "layers were opened from.",
+            tooltip=COMMAND,
         )
         self.look = choice("Show", LOOKS, "How to look at the result and what it was made of.")
         self.line = FloatSlider(
@@ -70,12 +78,15 @@ class ResultPanel(Container):
             label="Compare with",
             choices=list(BASELINES),
             value="laplacian",
-            tooltip="Fuse without a network, and measure both results.",
+            tooltip="A method without a network: the mean or the maximum of each two pixels, a "
+            "Laplacian pyramid (the stronger detail at each scale), or exposure fusion after Mertens. "
+            "It fuses the current slice, and both results are measured.",
         )
         self.compare_button = PushButton(
             text="Compare", tooltip="Metrics of the result beside those of a simple method."
         )
         self.table = wrapped()
+        self.table.tooltip = METRICS
         self.copy_table = PushButton(
             text="Copy table", visible=False, tooltip="Copy the metrics, for a spreadsheet."
         )
@@ -106,6 +117,10 @@ class ResultPanel(Container):
         self.layer, self._plan, self._numbers = layer, plan, None
         self.table.value, self.copy_table.visible = "", False
         self.compare_button.enabled = self.baseline.enabled = not plan.enhances
+        record = layer.metadata["napari_gifnet"]
+        reason = why_no_command(record)
+        self.copy_command.enabled = reason is None
+        self.copy_command.tooltip = COMMAND if reason is None else f"There is no command: {reason}."
         self.visible = True
 
     def forget(self) -> None:
@@ -136,6 +151,7 @@ class ResultPanel(Container):
                 self._ranges,
                 look,  # type: ignore[arg-type]
                 self.line.value,
+                lambda: setattr(self.look, "value", "layers"),
             )
 
     def _on_line(self, position: float) -> None:

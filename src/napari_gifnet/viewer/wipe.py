@@ -12,7 +12,7 @@ from napari_gifnet.pictures.intensity import to_unit
 from .planning import ORDERS, LayerPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import napari
     from numpy.typing import NDArray
@@ -39,6 +39,8 @@ class Wipe:
         Which source.
     position : float
         Of the line, 0 (only the result) to 1 (only the source).
+    when_gone : callable
+        Called when a user takes the layer away.
     """
 
     def __init__(
@@ -48,8 +50,10 @@ class Wipe:
         ranges: Sequence[Range],
         side: Literal["a", "b"],
         position: float,
+        when_gone: Callable[[], None] = lambda: None,
     ) -> None:
         self._viewer, self._plan, self._position = viewer, plan, position
+        self._when_gone = when_gone
         self._source = plan.a if side == "a" else plan.b
         self._range = ranges[0 if side == "a" else -1]
         self._part: tuple[slice, ...] = ()
@@ -76,6 +80,7 @@ class Wipe:
     def _on_removed(self, event: Any) -> None:
         if self.layer is not None and event.value == self.layer:
             self.layer = None
+            self._when_gone()
 
     def _draw(self, event: Any = None) -> None:
         plan = self._plan
