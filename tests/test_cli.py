@@ -196,6 +196,7 @@ def test_results_are_not_overwritten_unasked(pair, checkpoint):
         ("infrared.png visible.png -o f.png --device gpu", "device='gpu' is unknown"),
         ("infrared.png visible.png -o f.png --precision half", "precision='half' is unknown"),
         ("infrared.png visible.png -o f.png --tile wide", "tile='wide'"),
+        ("infrared.png visible.png -o f.png --tile 3", "tile=3 is not understood: expected 'auto'"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(pair, arguments, words):

@@ -36,6 +36,9 @@ STATISTICS = ("plane", "stack")
 SAMPLED = 16
 """Planes of a stack that its statistics are taken of, at most."""
 
+SMALLEST_TILE = 16
+"""Pixels: two attention windows."""
+
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -199,9 +202,10 @@ def check_run_options(device: Any, precision: Any, tile: Any) -> None:
             f"precision={precision!r} is unknown: expected one of {', '.join(PRECISIONS)}."
         )
     whole = isinstance(tile, (int, np.integer)) and not isinstance(tile, bool)
-    if not (tile is None or tile == "auto" or (whole and tile > 0)):
+    if not (tile is None or tile == "auto" or (whole and tile >= SMALLEST_TILE)):
         raise OptionError(
-            f"tile={tile!r} is not understood: expected 'auto', None or a side in pixels."
+            f"tile={tile!r} is not understood: expected 'auto', None or a side of at least "
+            f"{SMALLEST_TILE} pixels."
         )
 
 
