@@ -192,7 +192,7 @@ def test_no_overlap_is_an_error_that_names_both_extents():
     with pytest.raises(ImageError) as error:
         common_grid(a, b)
     assert "'MRI' spans axis y: -0.5 to 10.5 mm, axis x: -0.5 to 10.5 mm" in str(error.value)
-    assert "'PET' spans axis y: 5e+04 to 5.001e+04 µm" in str(error.value)
+    assert "'PET' spans axis y: 49999.5 to 50010.5 µm" in str(error.value)
 
 
 @pytest.mark.parametrize(("choice", "name"), [("a", "PET"), ("b", "MRI"), ("finer", "MRI")])

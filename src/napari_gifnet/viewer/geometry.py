@@ -119,7 +119,7 @@ class WorldGrid:
     def extent_text(self) -> str:
         """The extent in words, as "axis z: 0 to 12 mm, axis y: -3 to 20 mm"."""
         return ", ".join(
-            f"axis {axis}: {low:.4g} to {high:.4g} {_short(unit)}"
+            f"axis {axis}: {low:.6g} to {high:.6g} {_short(unit)}"
             for axis, low, high, unit in zip(
                 self.axis_labels, *self.extent, self.units, strict=True
             )
