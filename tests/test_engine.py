@@ -21,7 +21,8 @@ from napari_gifnet.engine import Engine
 from napari_gifnet.engine.device import choose_device, fast_reduced_precision
 from napari_gifnet.engine.folded import FoldedGIFNet, Moments
 from napari_gifnet.engine.scratch import Scratch
-from napari_gifnet.engine.tiles import Region, Shelf, TiledFusion, partition
+from napari_gifnet.engine.shelf import Shelf
+from napari_gifnet.engine.tiles import Region, TiledFusion, partition
 from napari_gifnet.errors import Cancelled, DeviceError
 
 EVERYTHING = 1e12

@@ -65,8 +65,12 @@ class Scratch:
                 return None
             place, shape, dtype = self._places[key]
             x = in_own_pages(shape, dtype)
-            self._file.seek(place)
-            return x if self._file.readinto(_bytes(x)) == x.nbytes else None
+            try:
+                self._file.seek(place)
+                whole = self._file.readinto(_bytes(x)) == x.nbytes
+            except OSError:
+                return None
+            return x if whole else None
 
     def close(self) -> None:
         """Give the disk space back."""

@@ -15,16 +15,13 @@ Then a plane is fused in one pass, and what does not change from plane to plane 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
 from operator import add
-from threading import Lock
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -35,14 +32,14 @@ from napari_gifnet.network.attention import DIM, WINDOW
 
 from .crew import crew
 from .folded import FoldedGIFNet, Moments, Padding
-from .scratch import Scratch, in_own_pages
+from .scratch import Scratch
+from .shelf import Key, Shelf
 
 SHIFT = WINDOW // 2
 DECODER_HALO = 4  # four 3×3 convolutions
 ENCODER_HALO = 3
 DEPTHWISE_HALO = 2
 
-Key = tuple[int, int]
 T = TypeVar("T")
 
 
@@ -121,59 +118,6 @@ def partition(length: int, tile: int) -> list[int]:
     parts = min(-(-windows // max(tile // WINDOW, 2)), max(windows // 2, 1))
     cuts = [round(i * windows / parts) * WINDOW for i in range(parts)]
     return [*cuts, length]
-
-
-class Shelf:
-    """Maps of tiles, kept up to a number of bytes, the others made anew.
-
-    Of too many the latest used are kept or, for a walk that comes back to its start, the first.
-    Several threads may ask at once; one that asks for a map in the making waits for it.
-    """
-
-    def __init__(self, capacity: float, keep: Literal["latest", "first"]) -> None:
-        self.capacity, self.keep = capacity, keep
-        self.maps: OrderedDict[Key, Future[Tensor]] = OrderedDict()
-        self.size = 0
-        self.lock = Lock()
-
-    def get(self, key: Key, make: Callable[[Key], Tensor]) -> Tensor:
-        """Return the map of `key`, made now if it is not there."""
-        with self.lock:
-            kept = self.maps.get(key)
-            if kept is None:
-                making = self.maps[key] = Future[Tensor]()
-            else:
-                self.maps.move_to_end(key)
-        if kept is not None:
-            return kept.result()
-        try:
-            made = _kept(make(key)) if self.capacity else make(key)
-        except BaseException as error:
-            making.set_exception(error)
-            self.drop(key)
-            raise
-        with self.lock:
-            making.set_result(made)
-            if self.maps.get(key) is making:
-                self.size += made.nbytes
-                if self.keep == "first" and self.size > self.capacity:
-                    self._forget(key)
-            for oldest in [k for k, future in self.maps.items() if future.done()]:
-                if self.size <= self.capacity:
-                    break
-                self._forget(oldest)
-        return made
-
-    def drop(self, key: Key) -> None:
-        """Forget a map if it is there."""
-        with self.lock:
-            if key in self.maps:
-                self._forget(key)
-
-    def _forget(self, key: Key) -> None:
-        gone = self.maps.pop(key)
-        if gone.done() and gone.exception() is None:
-            self.size -= gone.result().nbytes
 
 
 @dataclass(frozen=True)
@@ -458,8 +402,3 @@ class TiledFusion:
             merged.lacking(1, self.padded),
             [region.grown(h, self.image).lacking(1, self.image) for h in (3, 2, 1, 0)],
         )
-
-
-def _kept(x: Tensor) -> Tensor:
-    """A map to be kept; on a CPU a copy in pages of its own."""
-    return x if x.device.type != "cpu" else in_own_pages(x.shape, x.dtype).copy_(x)

@@ -82,10 +82,9 @@ class TrainingRun:
         default_factory=lambda: {
             "pair": 0.30,
             "made": 0.12,
-            "focus": 0.27,
-            "exposure": 0.24,
+            "focus": 0.24,
+            "exposure": 0.16,
             "single": 0.18,
-            "smooth": 0.08,
         }
     )
     weights: Mapping[str, float] = field(
@@ -98,8 +97,6 @@ class TrainingRun:
             "gradient": 20.0,
             "intensity": 1.0,
             "beyond": 8.0,
-            "clipping": 200.0,
-            "invented": 30.0,
             "truth": 30.0,
             "truth_gradient": 25.0,
             "truth_structure": 1.0,
@@ -161,8 +158,6 @@ def faithful_losses(fused: Tensor, batch: Batch) -> dict[str, Tensor]:
         "gradient": mean(losses.gradient_distance(losses.stronger_gradient(a, b), fused), free),
         "intensity": mean((losses.blur(fused, 11) - target).abs().mean((1, 2, 3)), free),
         "beyond": halos.mean(),
-        "clipping": mean(losses.surviving_clipping(a, b, fused), (1 - kept) * known),
-        "invented": mean(losses.invented_detail(a, b, fused), kept * free),
         "truth": mean((fused - truth).abs().mean((1, 2, 3)), known),
         "truth_gradient": mean(losses.gradient_distance(losses.sobel(truth), fused), known),
         "truth_structure": mean(1 - losses.structural_similarity(truth, fused)[0], known),
