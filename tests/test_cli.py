@@ -469,3 +469,24 @@ def test_the_authors_examples(shared, authors_checkpoint, tmp_path, task, in_col
             (image[..., 0] - image[..., 2]).ravel() for image in (colored, fused.data.astype(float))
         ]
         assert np.corrcoef(*redness)[0, 1] > 0.8
+
+
+def test_train_and_train_alike(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for side in "ab":
+        Path("pairs", side).mkdir(parents=True)
+        plane = np.random.default_rng(ord(side)).integers(0, 256, (64, 64), np.uint8)
+        write(f"pairs/{side}/1.png", plane, "YX")
+    sizes = ["--steps", 1, "--stem-steps", 0, "--batch", 1, "--side", 48]
+    gifnet("train", "--pairs", "pairs", *sizes, "--seed", 3, "-o", "first", "--device", "cpu")
+    gifnet("train", "--like", "first/gifnet.safetensors", "-o", "again", "--device", "cpu")
+    first, again = (Path(run, "gifnet.safetensors").read_bytes() for run in ("first", "again"))
+    assert first == again
+    gifnet(
+        "fuse", "pairs/a/1.png", "pairs/b/1.png", "--model", "again/checkpoint.pt", "-o", "f.png"
+    )
+    assert read("f.png").data.shape == (64, 64)
+    assert "nothing to train on" in gifnet("train", "-o", "none", code=2)
+    message = gifnet("train", "--pairs", "pairs", "--recipe", "x", "-o", "none", code=2)
+    assert "recipe='x' is unknown: expected 'faithful' or 'paper'" in message
+    assert not Path("none").exists()

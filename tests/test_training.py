@@ -1,8 +1,10 @@
 """Training: losses that fall, streams that are left alone, runs that go on after a kill."""
 
 import csv
+import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,19 +14,21 @@ import pytest
 import torch
 from PIL import Image
 from safetensors import safe_open
+from safetensors.torch import save_file
 from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 
 from napari_gifnet import load_model
-from napari_gifnet.errors import ImageError
+from napari_gifnet.errors import CheckpointError, ImageError, OptionError
 from napari_gifnet.metrics import (
     gradient_transfer,
     sum_of_correlations_of_differences,
     visual_information_fidelity,
 )
 from napari_gifnet.network import GIFNet
-from napari_gifnet.training import TrainingRun, live, losses, train
-from napari_gifnet.training.data import MAKERS, load_scenes, make_batch, make_quadruple
+from napari_gifnet.training import TrainingRun, live, losses, read_run, train
+from napari_gifnet.training.classifier import DenseFeatures, information, load_classifier
+from napari_gifnet.training.data import MAKERS, load_scenes, make_batch, make_quadruple, render
 from napari_gifnet.training.train import Trainer, dp_losses, export, faithful_losses, mm_losses
 
 
@@ -222,12 +226,26 @@ def test_samples_are_what_they_say(pairs):
         for seed in range(6):
             sample = make(np.random.default_rng(seed), scenes, 32)
             assert sample.a.shape == sample.b.shape == (32, 32), name
-            assert (sample.truth is None) == (name in ("pair", "made")), name
+            assert (sample.truth is None) == (name in ("pair", "made", "smooth")), name
     focus = MAKERS["focus"](np.random.default_rng(0), scenes, 32)
     sharper = np.minimum(np.abs(focus.a - focus.truth), np.abs(focus.b - focus.truth))
     assert np.median(sharper) < 1e-3  # each pixel is in focus in one of the two
     one, two = (make_batch((1, 7), scenes, {"pair": 1, "focus": 1}, 4, 24) for _ in range(2))
     assert all(torch.equal(x, y) for x, y in zip(one, two, strict=True))
+
+
+@pytest.mark.parametrize("white", [1.0, 1.5, 2.2])
+def test_the_truth_of_exposures_clips_nothing_and_keeps_detail(white):
+    """Neither black nor white, and ripples survive in bright regions as in the others."""
+    x, y = np.meshgrid(np.arange(120), np.arange(96))
+    scene = white * (0.04 + 0.82 * x / 119) + 0.02 * np.sin(y)
+    shown = render(scene.astype(np.float32), white)
+    assert shown.min() > 5 / 255
+    assert shown.max() < 250 / 255
+    assert shown[:, 90:108].std(0).min() > scene.std(0).min() / 3
+    dark = render(np.full((32, 32), 0.02, np.float32), white)
+    assert dark.min() > 0.02
+    assert render(np.zeros((32, 32), np.float32), white).max() == 0
 
 
 def test_held_out_scenes_are_not_trained_on(pairs):
@@ -285,6 +303,23 @@ class TestLosses:
             0.1
         )
 
+    def test_clipping_survives_only_where_the_other_source_is_not_clipped(self):
+        white, gray, black = (torch.full((1, 1, 16, 16), v) for v in (1.0, 0.6, 0.0))
+        assert losses.surviving_clipping(white, gray, gray).item() == 0
+        assert losses.surviving_clipping(white, white, white).item() == 0
+        of_white = losses.surviving_clipping(white, gray, white).item()
+        assert of_white == pytest.approx(10 / 255, rel=0.02)
+        of_black = losses.surviving_clipping(gray, black, black).item()
+        assert of_black == pytest.approx(16 / 255, rel=0.02)
+
+    def test_a_seam_is_invented_and_an_edge_of_a_source_is_not(self):
+        ramp = torch.linspace(0, 1, 32).expand(1, 1, 32, 32)
+        edge = (ramp > 0.5).float()
+        seam = ramp + 0.02 * edge
+        assert losses.invented_detail(ramp, ramp, ramp).item() < 1e-6
+        assert losses.invented_detail(ramp, edge, seam).item() < 1e-6
+        assert losses.invented_detail(ramp, ramp, seam).item() > 1e-3
+
     def test_information_prefers_texture(self):
         flat, rough = tensor(texture(1) * 0.1), tensor(texture(1))
         assert losses.information(rough) > 10 * losses.information(flat)
@@ -294,7 +329,101 @@ def test_exported_weights_say_how_they_were_trained_but_not_where(pairs, tmp_pat
     run = small_run(pairs, seed=7)
     export(GIFNet(), run, tmp_path / "x.safetensors")
     with safe_open(tmp_path / "x.safetensors", "pt") as file:
-        description = json.loads(file.metadata()["run"])
+        (description,) = json.loads(file.metadata()["runs"])
     assert description["seed"] == 7
     assert description["pairs"] == pairs.name
     assert str(pairs.parent) not in json.dumps(description)
+
+
+def test_a_run_can_be_repeated_from_its_weights_which_remember_what_came_before(pairs, tmp_path):
+    one_step = {"stem_steps": 0, "steps": 1}
+    shares = {"focus": 0.5, "single": 0.5}
+    train(small_run(pairs, seed=7, shares=shares, **one_step), tmp_path / "first")
+    first = tmp_path / "first" / "gifnet.safetensors"
+    run = read_run(first)
+    assert (run.seed, run.shares, run.pairs) == (7, shares, pairs.name)
+    again = dataclasses.replace(run, pairs=str(pairs), photographs=(str(pairs / "b"),))
+    train(again, tmp_path / "again")
+    second = small_run(pairs, start=str(first), **one_step)
+    train(second, tmp_path / "second")
+    states = [
+        load_model(tmp_path / name / "gifnet.safetensors").network.state_dict()
+        for name in ("first", "again")
+    ]
+    assert all(torch.equal(states[1][k], v) for k, v in states[0].items())
+    with safe_open(tmp_path / "second" / "gifnet.safetensors", "pt") as file:
+        runs = json.loads(file.metadata()["runs"])
+    assert [run["seed"] for run in runs] == [7, 0]
+
+
+def test_weights_that_do_not_say_how_they_were_trained_cannot_be_repeated(tmp_path):
+    save_file({"x": torch.zeros(1)}, tmp_path / "silent.safetensors")
+    with pytest.raises(CheckpointError, match="does not say how it was trained"):
+        read_run(tmp_path / "silent.safetensors")
+    newer = {"runs": json.dumps([{"recipe": "faithful", "warp": 3}])}
+    save_file({"x": torch.zeros(1)}, tmp_path / "newer.safetensors", metadata=newer)
+    with pytest.raises(CheckpointError, match="'warp', which this version does not have"):
+        read_run(tmp_path / "newer.safetensors")
+
+
+class TestClassifier:
+    """DenseNet-121 with random weights, since the published ones are not at hand."""
+
+    @pytest.fixture(scope="class")
+    def file(self, tmp_path_factory):
+        """The names of torchvision's own file: with "features.", dots before digits, a classifier."""
+        torch.manual_seed(3)
+        state = DenseFeatures().state_dict()
+        old = {
+            "features." + re.sub(r"(denselayer\d+\.(?:norm|conv))(\d)", r"\1.\2", k): v
+            for k, v in state.items()
+            if not k.endswith("num_batches_tracked")
+        }
+        assert "features.denseblock1.denselayer1.norm.1.weight" in old
+        old |= {"features.norm5.weight": torch.ones(1024), "classifier.bias": torch.zeros(1000)}
+        path = tmp_path_factory.mktemp("classifier") / "densenet121.pth"
+        torch.save(old, path)
+        return path
+
+    def test_it_is_densenet_121(self, file):
+        network = load_classifier(file)
+        # 7,978,856 with the last norm (2 · 1024) and the classifier (1,025,000)
+        assert sum(p.numel() for p in network.parameters()) == 7_978_856 - 2_048 - 1_025_000
+        features = network(torch.rand(1, 3, 64, 96))
+        assert [tuple(f.shape[1:]) for f in features] == [
+            (64, 16, 24),
+            (128, 8, 12),
+            (256, 4, 6),
+            (512, 2, 3),
+            (1024, 2, 3),
+        ]
+
+    def test_one_number_a_batch_which_is_larger_for_texture(self, file):
+        network = load_classifier(file)
+        flat, rough = tensor(texture(1) * 0.1), tensor(texture(1))
+        assert information(network, rough).shape == ()
+        assert information(network, rough) > 2 * information(network, flat)
+
+    def test_it_weighs_the_sources_of_the_papers_recipe(self, file, pairs, tmp_path):
+        run = small_run(pairs, recipe="paper", steps=1, side=32, classifier=str(file))
+        train(run, tmp_path)
+        assert read_run(tmp_path / "gifnet.safetensors").classifier == file.name
+        trainer = Trainer(run, load_scenes(pairs))
+        quadruple = make_quadruple((0, 0), trainer.scenes, 2, 32)
+        with_it, without = (
+            mm_losses(trainer.network, quadruple, c)["mm_fusion"].item()
+            for c in (trainer.classifier, None)
+        )
+        assert with_it != without
+
+    def test_other_weights_and_uses_are_refused(self, pairs, tmp_path, file):
+        path = tmp_path / "x.safetensors"
+        save_file({"features.conv0.weight": torch.zeros(1)}, path)
+        with pytest.raises(
+            CheckpointError, match=r"DenseNet-121: expected 'features.conv0.weight'"
+        ):
+            load_classifier(path)
+        with pytest.raises(OptionError, match="no use in the recipe 'faithful'"):
+            small_run(pairs, classifier=str(file))
+        with pytest.raises(OptionError, match="at least 32"):
+            small_run(pairs, recipe="paper", side=16, classifier=str(file))

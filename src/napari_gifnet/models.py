@@ -134,23 +134,35 @@ def load_model(
     """
     if isinstance(model, Model):
         return model
+    path = locate_weights(model, progress=progress)
+    return _load_file(path.resolve(), path.stat().st_mtime_ns, str(model))
+
+
+def locate_weights(
+    model: str | Path, *, progress: Callable[[int, int], None] | None = None
+) -> Path:
+    """Return the file of a model known by name, downloaded if need be, or of a path.
+
+    Raises
+    ------
+    OptionError, DownloadError
+        As in `load_model`.
+    """
     known = {info.name: info for info in _MODELS}
     if str(model) in known:
         info = known[str(model)]
         if info.path is not None:
-            path = info.path
-        else:
-            from .download import fetch
+            return info.path
+        from .download import fetch
 
-            path = fetch(info.url, info.sha256, f"{info.name}.pt", progress=progress)
-    else:
-        path = Path(model).expanduser()
-        if not path.is_file():
-            raise OptionError(
-                f"There is no model {str(model)!r}: expected one of {', '.join(known)} "
-                "or the path of a checkpoint file."
-            )
-    return _load_file(path.resolve(), path.stat().st_mtime_ns, str(model))
+        return fetch(info.url, info.sha256, f"{info.name}.pt", progress=progress)
+    path = Path(model).expanduser()
+    if not path.is_file():
+        raise OptionError(
+            f"There is no model {str(model)!r}: expected one of {', '.join(known)} "
+            "or the path of a checkpoint file."
+        )
+    return path
 
 
 @functools.lru_cache(maxsize=2)
@@ -158,7 +170,7 @@ def _load_file(path: Path, modified: int, name: str) -> Model:
     """Read a checkpoint; `modified` makes an overwritten file a new one to the cache."""
     from .network import GIFNet
 
-    state = _read_tensors(path)
+    state = read_tensors(path)
     if any(key.startswith("getSharedFeatures.") for key in state):
         state = _from_published(state, path)
     network = GIFNet()
@@ -168,8 +180,8 @@ def _load_file(path: Path, modified: int, name: str) -> Model:
     return Model(network, name, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a state dict without ever executing a pickle."""
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a state dict of any network without ever executing a pickle."""
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -205,7 +217,7 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     ):
         raise CheckpointError(
             f"{path} holds a {type(state).__name__} that is not a state dict of tensors; "
-            "expected a GIFNet checkpoint."
+            "expected a checkpoint."
         )
     return dict(state)
 

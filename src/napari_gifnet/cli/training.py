@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
@@ -29,12 +30,21 @@ def train(
             metavar="DIR", help="Photographs to make pairs with a known truth from; repeatable."
         ),
     ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Train as MODEL was trained, but for the options given here.",
+        ),
+    ] = None,
     recipe: Annotated[
-        str, typer.Option(help="faithful, or paper for the joint training as published.")
-    ] = "faithful",
+        str | None,
+        typer.Option(help="faithful (the default), or paper for the joint training as published."),
+    ] = None,
     start: Annotated[
-        str, typer.Option(metavar="MODEL", help="Weights to begin with, as --model takes them.")
-    ] = "",
+        str | None,
+        typer.Option(metavar="MODEL", help="Weights to begin with, as --model takes them."),
+    ] = None,
     stem_steps: Annotated[
         int | None, typer.Option(help="Steps of the convolutional path alone.")
     ] = None,
@@ -44,11 +54,18 @@ def train(
     rate: Annotated[
         float | None, typer.Option(help="Highest learning rate of the whole network.")
     ] = None,
+    classifier: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="DenseNet-121 of torchvision or timm, to weigh the sources in the paper's recipe.",
+        ),
+    ] = None,
     precision: Annotated[
-        str,
-        typer.Option(help="float32, or bfloat16 for speed on AVX-512, AMX or a GPU."),
-    ] = "float32",
-    seed: Annotated[int, typer.Option(help="Another seed, another run.")] = 0,
+        str | None,
+        typer.Option(help="float32 (the default), or bfloat16 for speed on AVX-512, AMX or a GPU."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed, another run.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps or xpu.")] = "auto",
 ) -> None:
     """Train GIFNet on pairs and photographs of your own.
@@ -62,34 +79,36 @@ def train(
       gifnet train --pairs my_pairs -o runs/first
       gifnet train --pairs my_pairs --photographs pictures --steps 4000 -o runs/long
       gifnet train --pairs my_pairs --start gifnet --stem-steps 0 --steps 300 -o runs/tuned
+      gifnet train --like runs/long/gifnet.safetensors --seed 1 -o runs/again
       gifnet fuse A.png B.png --model runs/first/gifnet.safetensors -o fused.png
     """
     from napari_gifnet.engine.device import choose_device
-    from napari_gifnet.training import TrainingRun
+    from napari_gifnet.training import TrainingRun, read_run
     from napari_gifnet.training import train as train_network
 
-    if recipe not in ("faithful", "paper"):
-        raise OptionError(f"recipe={recipe!r} is unknown: expected 'faithful' or 'paper'.")
-    if precision not in ("float32", "bfloat16"):
-        raise OptionError(f"precision={precision!r} is unknown: expected 'float32' or 'bfloat16'.")
-    if pairs is None and not photographs:
-        raise OptionError("There is nothing to train on: give --pairs, --photographs, or both.")
-    chosen = {
+    given = {
+        "recipe": recipe,
+        "pairs": None if pairs is None else str(pairs),
+        "photographs": tuple(map(str, photographs)) if photographs else None,
+        "start": start,
         "stem_steps": stem_steps,
         "steps": steps,
         "batch": batch,
         "side": side,
         "rate": rate,
+        "classifier": None if classifier is None else str(classifier),
+        "precision": precision,
+        "seed": seed,
     }
-    run = TrainingRun(
-        recipe=recipe,  # type: ignore[arg-type]
-        pairs=str(pairs or ""),
-        photographs=tuple(str(folder) for folder in photographs or ()),
-        start=start,
-        precision=precision,  # type: ignore[arg-type]
-        seed=seed,
-        **{name: value for name, value in chosen.items() if value is not None},  # type: ignore[arg-type]
-    )
+    chosen = {name: value for name, value in given.items() if value is not None}
+    for name, known in (("recipe", ("faithful", "paper")), ("precision", ("float32", "bfloat16"))):
+        if chosen.get(name, known[0]) not in known:
+            raise OptionError(
+                f"{name}={chosen[name]!r} is unknown: expected {known[0]!r} or {known[1]!r}."
+            )
+    run = dataclasses.replace(read_run(like) if like else TrainingRun(), **chosen)  # type: ignore[arg-type]
+    if not run.pairs and not run.photographs:
+        raise OptionError("There is nothing to train on: give --pairs, --photographs, or both.")
     with progress_bar("Training") as report:
         checkpoint = train_network(
             run,

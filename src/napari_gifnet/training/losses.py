@@ -163,6 +163,40 @@ def beyond_sources(a: Tensor, b: Tensor, fused: Tensor, *, reach: int = 5) -> Te
     return _pixels((fused - high).relu() + (low - fused).relu())
 
 
+def surviving_clipping(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+    """How white or black the result is, on average, where one source is clipped and the other not.
+
+    Clipped is within 5 levels of 255 of black or white. The other counts from 10 levels above black
+    and 20 below white; the result is asked to be 10 levels from white, and from black 16 levels or
+    as much as the other is.
+    """
+    level = 1 / 255
+    fault, asked = torch.zeros_like(fused), torch.full_like(fused, 0.01)
+    for source, other in ((a, b), (b, a)):
+        white = (source >= 250 * level) & (other <= 235 * level)
+        black = (source <= 5 * level) & (other >= 10 * level)
+        fault = (
+            fault
+            + white * (fused - 245 * level).relu()
+            + black * (other.clamp_max(16 * level) - fused).relu()
+        )
+        asked = asked + white + black
+    return _pixels(fault) / _pixels(asked)
+
+
+def invented_detail(a: Tensor, b: Tensor, fused: Tensor, *, reach: int = 5) -> Tensor:
+    """Mean bend of the result beyond the strongest of the sources in a window of `reach` pixels.
+
+    Bends are second differences along rows and columns: a seam between windows is one.
+    """
+    total = fused.new_zeros(len(fused))
+    for axis in (2, 3):
+        of_a, of_b, of_fused = (x.diff(2, axis).abs() for x in (a, b, fused))
+        allowed = functional.max_pool2d(torch.maximum(of_a, of_b), reach, 1, reach // 2)
+        total = total + _pixels((of_fused - 1.5 * allowed).relu())
+    return total
+
+
 def _smooth(x: Tensor, gain: float = 1.0) -> Tensor:
     taps = x.new_tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
     kernel = (gain * taps[:, None] * taps[None])[None, None]

@@ -14,17 +14,19 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from napari_gifnet.errors import OptionError
-from napari_gifnet.models import load_model
+from napari_gifnet.errors import CheckpointError, OptionError
+from napari_gifnet.models import load_model, locate_weights
 from napari_gifnet.network import GIFNet
 from napari_gifnet.network.attention import DIM
 
 from . import live, losses
+from .classifier import SMALLEST_PLANE, DenseFeatures, load_classifier
+from .classifier import information as classified_information
 from .data import Batch, Quadruple, Scenes, load_scenes, make_batch, make_quadruple
 from .picture import draw_progress
 
@@ -55,6 +57,9 @@ class TrainingRun:
         How often each kind of sample of `training.data` is drawn.
     weights : mapping
         Weight of each term of `faithful_losses`.
+    classifier : str
+        Weights of DenseNet-121, with which the paper's recipe weighs the two sources; empty for their
+        multi-scale gradient energy.
     precision : {"float32", "bfloat16"}
         Of the whole network's products and convolutions in the faithful recipe. Weights, losses and
         the last convolution stay float32. bfloat16 pays where a processor or a GPU has it fast.
@@ -63,7 +68,7 @@ class TrainingRun:
     Raises
     ------
     OptionError
-        A patch is too small for the losses.
+        A patch is too small for the losses, or a classifier is given to the faithful recipe.
     """
 
     recipe: Literal["faithful", "paper"] = "faithful"
@@ -80,11 +85,12 @@ class TrainingRun:
     rate: float = 1e-3
     shares: Mapping[str, float] = field(
         default_factory=lambda: {
-            "pair": 0.30,
-            "made": 0.12,
+            "pair": 0.27,
+            "made": 0.09,
             "focus": 0.24,
-            "exposure": 0.16,
-            "single": 0.18,
+            "exposure": 0.20,
+            "single": 0.15,
+            "smooth": 0.05,
         }
     )
     weights: Mapping[str, float] = field(
@@ -96,19 +102,29 @@ class TrainingRun:
             "structure": 1.5,
             "gradient": 20.0,
             "intensity": 1.0,
-            "beyond": 8.0,
+            "beyond": 12.0,
+            "clipping": 60.0,
+            "invented": 30.0,
             "truth": 30.0,
             "truth_gradient": 25.0,
             "truth_structure": 1.0,
             "reconstruction": 0.1,
         }
     )
+    classifier: str = ""
     precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = 0
 
     def __post_init__(self) -> None:
         sides = (self.side,) if self.recipe == "paper" else (self.stem_side, self.side)
         smallest = 16 if self.recipe == "paper" else SMALLEST_PATCH
+        if self.classifier:
+            smallest = SMALLEST_PLANE
+            if self.recipe != "paper":
+                raise OptionError(
+                    f"classifier={self.classifier!r} has no use in the recipe {self.recipe!r}: "
+                    "expected the recipe 'paper', or no classifier."
+                )
         if min(sides) < smallest:
             raise OptionError(
                 f"Patches of {min(sides)} pixels are too small for the losses: "
@@ -158,26 +174,39 @@ def faithful_losses(fused: Tensor, batch: Batch) -> dict[str, Tensor]:
         "gradient": mean(losses.gradient_distance(losses.stronger_gradient(a, b), fused), free),
         "intensity": mean((losses.blur(fused, 11) - target).abs().mean((1, 2, 3)), free),
         "beyond": halos.mean(),
+        "clipping": mean(losses.surviving_clipping(a, b, fused), (1 - kept) * known),
+        "invented": mean(losses.invented_detail(a, b, fused), kept * free),
         "truth": mean((fused - truth).abs().mean((1, 2, 3)), known),
         "truth_gradient": mean(losses.gradient_distance(losses.sobel(truth), fused), known),
         "truth_structure": mean(1 - losses.structural_similarity(truth, fused)[0], known),
     }
 
 
-def mm_losses(network: GIFNet, batch: Quadruple) -> dict[str, Tensor]:
+def source_shares(batch: Quadruple, classifier: DenseFeatures | None) -> Tensor:
+    """How much of the loss each of infrared and visible gets, (2, 1) or (2, N); the sum is 1.
+
+    With a classifier, as published: one pair a batch. Else by gradient energy, a pair a sample.
+    """
+    planes = (batch.infrared, batch.visible)
+    if classifier is None:
+        return torch.softmax(torch.stack([losses.information(p) for p in planes]).log(), dim=0)
+    energies = torch.stack([classified_information(classifier, p) for p in planes])
+    return torch.softmax(energies, dim=0)[:, None]
+
+
+def mm_losses(
+    network: GIFNet, batch: Quadruple, classifier: DenseFeatures | None = None
+) -> dict[str, Tensor]:
     """The paper's multi-modal update: infrared and visible fused, the DP stream as a guide."""
     features = network.encoder(batch.infrared, batch.visible)
     with torch.no_grad():
         guide = network.encoder(batch.near, batch.far)
     fused = network.fusion(features, network.interaction(features, guide, "mm"))
-    share = torch.softmax(
-        torch.stack([losses.information(p) for p in (batch.infrared, batch.visible)]).log(), dim=0
-    )
     squares = torch.stack(
         [losses.squared_distance(fused, p) for p in (batch.infrared, batch.visible)]
     )
     return {
-        "mm_fusion": (share * squares).sum(0).mean(),
+        "mm_fusion": (source_shares(batch, classifier) * squares).sum(0).mean(),
         "mm_reconstruction": reconstruction_loss(network, features, batch.visible),
     }
 
@@ -213,6 +242,9 @@ class Trainer:
         elif run.recipe == "faithful":
             with torch.no_grad():  # the interaction starts silent, and earns its say
                 self.network.fusion.merge.weight[:, DIM:].zero_()
+        self.classifier: DenseFeatures | None = None
+        if run.classifier:
+            self.classifier = load_classifier(run.classifier).to(self.device)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=run.stem_rate)
         self.step = 0
 
@@ -245,7 +277,7 @@ class Trainer:
             quadruple = make_quadruple(seed, self.scenes, self.run.batch, self.run.side)
             quadruple = Quadruple(*(t.to(self.device) for t in quadruple))
             parts = {
-                **self._descend(mm_losses(self.network, quadruple)),
+                **self._descend(mm_losses(self.network, quadruple, self.classifier)),
                 **self._descend(dp_losses(self.network, quadruple)),
             }
         else:
@@ -370,17 +402,63 @@ def train(
 
 
 def export(network: GIFNet, run: TrainingRun, path: Path) -> None:
-    """Write the weights alone, float32, with the run's description in the file's metadata.
+    """Write the weights alone, float32, with what made them in the file's metadata, as ``runs``.
 
-    Of folders it keeps the names, not where they lay.
+    The last is this run; the others are those it is the continuation of. Of folders the names are
+    kept, not where they lay.
     """
     from safetensors.torch import save_file
 
+    before = _described_runs(locate_weights(run.start)) if run.start else []
     run = dataclasses.replace(
         run,
         pairs=Path(run.pairs).name,
         start=Path(run.start).name,
+        classifier=Path(run.classifier).name,
         photographs=tuple(Path(folder).name for folder in run.photographs),
     )
     state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
-    save_file(state, path, metadata={"run": json.dumps(dataclasses.asdict(run))})
+    save_file(state, path, metadata={"runs": json.dumps([*before, dataclasses.asdict(run)])})
+
+
+def read_run(model: str | Path) -> TrainingRun:
+    """Return the run that made some weights, as `export` wrote it into their file.
+
+    Parameters
+    ----------
+    model : str or Path
+        A model's name, or the path of a file of weights.
+
+    Raises
+    ------
+    CheckpointError
+        The file does not say, or describes a run of another version.
+    """
+    path = locate_weights(model)
+    runs = _described_runs(path)
+    if not runs:
+        raise CheckpointError(
+            f"{path} does not say how it was trained: expected the gifnet.safetensors of a "
+            "run of `gifnet train`."
+        )
+    unknown = sorted(set(runs[-1]) - {f.name for f in dataclasses.fields(TrainingRun)})
+    if unknown:
+        raise CheckpointError(
+            f"{path} was trained with the option {unknown[0]!r}, which this version does not have: "
+            "expected a run of this version, or install the newer one."
+        )
+    return TrainingRun(**runs[-1] | {"photographs": tuple(runs[-1].get("photographs", ()))})
+
+
+def _described_runs(path: Path) -> list[dict[str, Any]]:
+    """What a safetensors file says of how it was made; nothing, if it is of another kind."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+    except SafetensorError:
+        return []
+    if "runs" in metadata:
+        return json.loads(metadata["runs"])
+    return [json.loads(metadata["run"])] if "run" in metadata else []  # the first weights' files
