@@ -44,6 +44,7 @@ TITLES = {
     "no-hinges": "− differences, sharpness",
     "no-truth": "− truth",
     "no-intensity": "− intensity",
+    "no-clipping": "− clipping, invented",
     "free-only": "free pictures only",
 }
 REFERENCES = ("laplacian", "gifnet", "authors")
@@ -54,6 +55,7 @@ LEFT_OUT = {
     "no-hinges": ("differences", "sharpness"),
     "no-truth": ("truth", "truth_gradient", "truth_structure"),
     "no-intensity": ("intensity",),
+    "no-clipping": ("clipping", "invented"),
 }
 
 OF_PAIRS = ("EI", "AG", "MI", "SSIM", "VIF", "SCD", "Qabf")

@@ -269,17 +269,17 @@ def focus_pair(rng: Generator, truth: Plane) -> tuple[Plane, Plane]:
 def exposure_sample(rng: Generator, scenes: Scenes, side: int) -> Sample:
     """An over- and an under-exposed version of a scene, clipped and quantised as a camera does.
 
-    A third of the scenes reach beyond the white of the photograph they are made from, and are
-    exposed further apart. The truth shows all that either exposure shows.
+    Four in ten scenes reach beyond the white of a usual exposure, to where the darker exposure is
+    just not clipped, and are exposed further apart. The truth shows all that either exposure shows.
     """
     scene = _sharp(rng, scenes, side) * np.float32(rng.uniform(0.85, 1.0))
     stops = rng.uniform(0.6, 2.4) + rng.uniform(-0.3, 0.3, 2)
     white = 1.0
-    if rng.random() < 0.35:
+    if rng.random() < 0.4:
         stops = rng.uniform(1.2, 3.3) + rng.uniform(-0.6, 0.6, 2)
         held = float(2 ** (stops[1] / 2.2))  # as much as the darker one does not clip
-        white = min(rng.uniform(1.0, 2.2), held)
-        scene = scene * np.float32(white)
+        white = max(1.0, held * rng.uniform(0.8, 1.0))
+        scene = scene * np.float32(white / max(scene.max(), 0.3))
     over, under = (
         np.clip(scene**2.2 * 2.0**s, 0, 1) ** np.float32(1 / 2.2) for s in (stops[0], -stops[1])
     )
@@ -293,7 +293,7 @@ def exposure_sample(rng: Generator, scenes: Scenes, side: int) -> Sample:
 def render(scene: Plane, white: float) -> Plane:
     """A scene's brightness, 1 at the white of a usual exposure, shown in [0, 1] without clipping.
 
-    Shadows are lifted by up to 5 levels of 255; from 0.7 a hyperbola leads to 0.95 at `white`. The
+    Shadows are lifted by up to 5 levels of 255; from 0.7 a hyperbola leads to 0.93 at `white`. The
     curve is that of regions: their detail is kept (Durand and Dorsey 2002), with a self-guided
     filter (He et al. 2013) to tell the two apart.
     """
@@ -302,13 +302,13 @@ def render(scene: Plane, white: float) -> Plane:
     share = variance / (variance + np.float32(0.01))
     share, offset = (ndimage.uniform_filter(x, 17) for x in (share, (1 - share) * mean))
     base = np.clip(share * scene + offset, 0, white)
-    knee, room, lift = 0.7, 0.23, 5 / 255
+    knee, room, lift = 0.7, 0.21, 5 / 255
     bend = room / max(white - knee - room, 0.02)
     beyond = np.maximum(base - knee, 0) / (white - knee)
     shown = np.minimum(base, knee) + room * beyond * (1 + bend) / (beyond + bend)
     shown += (scene - base) / np.sqrt(white)
     shown += lift * (1 - np.exp(-scene / lift))
-    return np.clip(shown, np.minimum(scene, lift), 0.965)
+    return np.clip(shown, np.minimum(scene, lift), 0.95)
 
 
 def single_sample(rng: Generator, scenes: Scenes, side: int) -> Sample:

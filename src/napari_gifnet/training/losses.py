@@ -167,7 +167,7 @@ def surviving_clipping(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     """How white or black the result is, on average, where one source is clipped and the other not.
 
     Clipped is within 5 levels of 255 of black or white. The other counts from 10 levels above black
-    and 20 below white; the result is asked to be 10 levels from white, and from black 16 levels or
+    and 20 below white; the result is asked to be 13 levels from white, and from black 16 levels or
     as much as the other is.
     """
     level = 1 / 255
@@ -177,7 +177,7 @@ def surviving_clipping(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
         black = (source <= 5 * level) & (other >= 10 * level)
         fault = (
             fault
-            + white * (fused - 245 * level).relu()
+            + white * (fused - 242 * level).relu()
             + black * (other.clamp_max(16 * level) - fused).relu()
         )
         asked = asked + white + black
