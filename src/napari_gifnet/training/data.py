@@ -274,11 +274,12 @@ def exposure_sample(rng: Generator, scenes: Scenes, side: int) -> Sample:
     """
     scene = _sharp(rng, scenes, side) * np.float32(rng.uniform(0.85, 1.0))
     stops = rng.uniform(0.6, 2.4) + rng.uniform(-0.3, 0.3, 2)
-    white = 1.0
+    white = span = 1.0
     if rng.random() < 0.4:
         stops = rng.uniform(1.2, 3.3) + rng.uniform(-0.6, 0.6, 2)
         held = float(2 ** (stops[1] / 2.2))  # as much as the darker one does not clip
         white = max(1.0, held * rng.uniform(0.8, 1.0))
+        span = min(1.0, 1.8 / stops[1])
         scene = scene * np.float32(white / max(scene.max(), 0.3))
     over, under = (
         np.clip(scene**2.2 * 2.0**s, 0, 1) ** np.float32(1 / 2.2) for s in (stops[0], -stops[1])
@@ -287,28 +288,32 @@ def exposure_sample(rng: Generator, scenes: Scenes, side: int) -> Sample:
         black = np.float32(rng.uniform(0, 0.08))
         under = np.clip(under - black, 0, 1) / (1 - black)
     over, under = (np.round(x * 255) / 255 for x in (over, under))
-    return Sample(over, under, over, under, render(scene, white), faithful=False)
+    return Sample(over, under, over, under, render(scene, white, span), faithful=False)
 
 
-def render(scene: Plane, white: float) -> Plane:
+def render(scene: Plane, white: float, span: float = 1.0) -> Plane:
     """A scene's brightness, 1 at the white of a usual exposure, shown in [0, 1] without clipping.
 
-    Shadows are lifted by up to 5 levels of 255; from 0.7 a hyperbola leads to 0.93 at `white`. The
-    curve is that of regions: their detail is kept (Durand and Dorsey 2002), with a self-guided
-    filter (He et al. 2013) to tell the two apart.
+    Shadows are lifted by up to 5 levels of 255; above 0.35 stops are shortened to a `span` of them;
+    from 0.7 a hyperbola leads to 0.93 at `white`. The curve is that of regions: their detail is kept
+    (Durand and Dorsey 2002), with a self-guided filter (He et al. 2013) to tell the two apart.
     """
     mean, square = (ndimage.uniform_filter(x, 17) for x in (scene, scene**2))
     variance = np.maximum(square - mean**2, 0)
     share = variance / (variance + np.float32(0.01))
     share, offset = (ndimage.uniform_filter(x, 17) for x in (share, (1 - share) * mean))
     base = np.clip(share * scene + offset, 0, white)
-    knee, room, lift = 0.7, 0.21, 5 / 255
-    bend = room / max(white - knee - room, 0.02)
-    beyond = np.maximum(base - knee, 0) / (white - knee)
-    shown = np.minimum(base, knee) + room * beyond * (1 + bend) / (beyond + bend)
-    shown += (scene - base) / np.sqrt(white)
+    middle, knee, room, lift = 0.35, 0.7, 0.21, 5 / 255
+    shown, brightest = (
+        np.where(x > middle, middle * (np.maximum(x, middle) / middle) ** span, x)
+        for x in (base, white)
+    )
+    bend = room / np.maximum(brightest - knee - room, 0.02)
+    beyond = np.maximum(shown - knee, 0) / max(brightest - knee, 0.02)
+    shown = np.minimum(shown, knee) + room * beyond * (1 + bend) / (beyond + bend)
+    shown = shown + (scene - base) / np.sqrt(white)
     shown += lift * (1 - np.exp(-scene / lift))
-    return np.clip(shown, np.minimum(scene, lift), 0.95)
+    return np.clip(shown, np.minimum(scene, lift), 0.95).astype(np.float32)
 
 
 def single_sample(rng: Generator, scenes: Scenes, side: int) -> Sample:

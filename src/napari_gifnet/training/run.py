@@ -87,7 +87,7 @@ class TrainingRun:
             "structure": 1.5,
             "gradient": 20.0,
             "intensity": 1.0,
-            "beyond": 12.0,
+            "beyond": 16.0,
             "clipping": 120.0,
             "invented": 30.0,
             "truth": 30.0,
