@@ -70,11 +70,11 @@ class TrainingRun:
     rate: float = 1e-3
     shares: Mapping[str, float] = field(
         default_factory=lambda: {
-            "pair": 0.24,
+            "pair": 0.22,
             "made": 0.08,
             "focus": 0.22,
-            "exposure": 0.23,
-            "single": 0.18,
+            "exposure": 0.20,
+            "single": 0.23,
             "smooth": 0.05,
         }
     )
@@ -87,7 +87,7 @@ class TrainingRun:
             "structure": 1.5,
             "gradient": 20.0,
             "intensity": 1.0,
-            "beyond": 16.0,
+            "beyond": 24.0,
             "clipping": 120.0,
             "invented": 30.0,
             "truth": 30.0,
