@@ -187,7 +187,7 @@ def explain(options: argparse.Namespace, exam: Exam) -> str:
         f"Judged on scenes kept aside: {len(exam.pairs)} registered pairs, at most"
         f" {LONGEST}×{LONGEST} from the middle of each; focus: {len(exam.focus)} made pairs of"
         f" {SIDE}²; exposure: {len(exam.exposure)} made pairs of {SIDE}². PSNR, and SSIM of"
-        " exposures, are to the photograph they were made from.\n"
+        " exposures, are to the truth of the pair.\n"
     )
 
 

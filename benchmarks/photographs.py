@@ -3,7 +3,7 @@
     python benchmarks/photographs.py --output photographs
 
 They come from two of Debian's packages (`apt-get download`, or the .deb files of --packages) and from
-scikit-image. Held-out scenes are every tenth of a folder, so that the folder must hold just these.
+scikit-image. Held-out scenes are every tenth of a folder, so that it must hold just these.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from skimage import data, io
 
-PACKAGES = ("mate-backgrounds", "plasma-workspace-wallpapers")
+PACKAGES = {"mate-backgrounds": "1.26.0", "plasma-workspace-wallpapers": "5.27.5"}
 WALLPAPERS = [
     "Autumn",
     "BytheWater",
@@ -54,11 +54,17 @@ def unpack(packages: Path | None, into: Path) -> None:
     """Unpack the two packages, downloaded unless they are in a folder."""
     if packages is None:
         packages = into
+        if shutil.which("apt-get") is None:
+            sys.exit("There is no apt-get here: expected the .deb files, in a folder --packages.")
         subprocess.run(["apt-get", "download", *PACKAGES], cwd=into, check=True)
-    for name in PACKAGES:
-        found = sorted(packages.glob(f"{name}_*.deb"))
+    for name, version in PACKAGES.items():
+        found = sorted(packages.glob(f"{name}_*{version}*.deb"))
         if not found:
-            sys.exit(f"There is no {name}_*.deb in {packages}: expected Debian's package there.")
+            there = ", ".join(path.name for path in packages.glob(f"{name}_*.deb")) or "none"
+            sys.exit(
+                f"Of {name} there is {there}: expected version {version}, Debian 12's; give its .deb "
+                "in a folder --packages."
+            )
         subprocess.run(["dpkg", "-x", found[-1], into], check=True)
 
 
@@ -69,6 +75,8 @@ def main() -> None:
     options = parser.parse_args()
 
     options.output.mkdir(parents=True, exist_ok=True)
+    if any(options.output.iterdir()):
+        parser.error(f"{options.output} is not empty: expected a new folder for --output")
     with tempfile.TemporaryDirectory() as folder:
         unpack(options.packages, Path(folder))
         share = Path(folder) / "usr" / "share"

@@ -489,4 +489,9 @@ def test_train_and_train_alike(tmp_path, monkeypatch):
     assert "nothing to train on" in gifnet("train", "-o", "none", code=2)
     message = gifnet("train", "--pairs", "pairs", "--recipe", "x", "-o", "none", code=2)
     assert "recipe='x' is unknown: expected 'faithful' or 'paper'" in message
+    gifnet("train", "--pairs", "pairs", "--start", "first/gifnet.safetensors", *sizes, "-o", "on")
+    message = gifnet("train", "--like", "on/gifnet.safetensors", "-o", "none", code=2)
+    assert "went on from other weights (gifnet.safetensors): expected them with --start" in message
+    again = ["--like", "first/checkpoint.pt", "--pairs", "", "-o", "none"]
+    assert "nothing to train on" in gifnet("train", *again, code=2)
     assert not Path("none").exists()

@@ -30,7 +30,7 @@ from napari_gifnet.training import TrainingRun, live, losses, read_run, train
 from napari_gifnet.training.classifier import DenseFeatures, information, load_classifier
 from napari_gifnet.training.data import MAKERS, load_scenes, make_batch, make_quadruple, render
 from napari_gifnet.training.recipes import dp_losses, faithful_losses, mm_losses
-from napari_gifnet.training.run import export
+from napari_gifnet.training.run import describe, export, read_runs
 from napari_gifnet.training.train import Trainer
 
 
@@ -236,18 +236,31 @@ def test_samples_are_what_they_say(pairs):
     assert all(torch.equal(x, y) for x, y in zip(one, two, strict=True))
 
 
-@pytest.mark.parametrize("white", [1.0, 1.5, 2.2])
-def test_the_truth_of_exposures_clips_nothing_and_keeps_detail(white):
+@pytest.mark.parametrize(("white", "span"), [(1.0, 1.0), (1.5, 1.0), (2.2, 1.0), (2.2, 0.6)])
+def test_the_truth_of_exposures_clips_nothing_and_keeps_detail(white, span):
     """Neither black nor white, and ripples survive in bright regions as in the others."""
     x, y = np.meshgrid(np.arange(120), np.arange(96))
     scene = white * (0.04 + 0.82 * x / 119) + 0.02 * np.sin(y)
-    shown = render(scene.astype(np.float32), white)
+    shown = render(scene.astype(np.float32), white, span)
     assert shown.min() > 5 / 255
     assert shown.max() < 250 / 255
     assert shown[:, 90:108].std(0).min() > scene.std(0).min() / 3
     dark = render(np.full((32, 32), 0.02, np.float32), white)
     assert dark.min() > 0.02
     assert render(np.zeros((32, 32), np.float32), white).max() == 0
+    bright = np.full((32, 32), 0.9, np.float32)
+    assert (render(bright, 2.2, span) < render(bright, 2.2) - 0.02).all() == (span < 1)
+
+
+def test_what_both_exposures_lose_is_in_no_truth(pairs):
+    """The darker exposure is hardly clipped, scenes brighter than white included, as the truth."""
+    scenes = load_scenes(pairs)
+    samples = [MAKERS["exposure"](np.random.default_rng(i), scenes, 48) for i in range(30)]
+    assert sum((s.a >= 1).mean() > 0.5 for s in samples) > 5
+    for sample in samples:
+        assert (sample.b >= 1).mean() < 0.02
+        assert 0 <= sample.truth.min() <= sample.truth.max() < 245 / 255
+        assert np.corrcoef(sample.b.ravel(), sample.truth.ravel())[0, 1] > 0.8
 
 
 def test_held_out_scenes_are_not_trained_on(pairs):
@@ -329,7 +342,7 @@ class TestLosses:
 
 def test_exported_weights_say_how_they_were_trained_but_not_where(pairs, tmp_path):
     run = small_run(pairs, seed=7)
-    export(GIFNet(), run, tmp_path / "x.safetensors")
+    export(GIFNet(), [describe(run)], tmp_path / "x.safetensors")
     with safe_open(tmp_path / "x.safetensors", "pt") as file:
         (description,) = json.loads(file.metadata()["runs"])
     assert description["seed"] == 7
@@ -353,15 +366,46 @@ def test_a_run_can_be_repeated_from_its_weights_which_remember_what_came_before(
         for name in ("first", "again")
     ]
     assert all(torch.equal(states[1][k], v) for k, v in states[0].items())
-    with safe_open(tmp_path / "second" / "gifnet.safetensors", "pt") as file:
-        runs = json.loads(file.metadata()["runs"])
-    assert [run["seed"] for run in runs] == [7, 0]
+    for name in ("gifnet.safetensors", "checkpoint.pt"):
+        assert [run["seed"] for run in read_runs(tmp_path / "second" / name)] == [7, 0]
+
+
+def test_a_run_goes_on_without_the_weights_it_began_with(pairs, tmp_path):
+    train(small_run(pairs, stem_steps=0, steps=1), tmp_path / "first")
+    start = tmp_path / "first" / "gifnet.safetensors"
+    run = small_run(pairs, start=str(start), stem_steps=0, steps=2)
+    train(run, tmp_path / "second", stop_at=1)
+    start.unlink()
+    train(run, tmp_path / "second")
+    assert len(read_runs(tmp_path / "second" / "gifnet.safetensors")) == 2
+
+
+def test_a_folder_of_another_run_is_left_alone(pairs, tmp_path):
+    train(small_run(pairs, seed=3), tmp_path, stop_at=1)
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    with pytest.raises(OptionError, match="of a run with seed=3, not 4: expected the same options"):
+        train(small_run(pairs, seed=4), tmp_path)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+    assert json.loads((tmp_path / "run.json").read_text())["seed"] == 3
+
+
+def test_weights_of_a_former_version_are_repeated_without_the_terms_it_did_not_have(tmp_path):
+    former = {"run": json.dumps({"pairs": "roadscene", "weights": {"edges": 6.0}, "seed": 2})}
+    save_file({"x": torch.zeros(1)}, tmp_path / "former.safetensors", metadata=former)
+    run = read_run(tmp_path / "former.safetensors")
+    assert (run.pairs, run.seed) == ("roadscene", 2)
+    assert run.weights["edges"] == 6
+    assert run.weights["clipping"] == 0
 
 
 def test_weights_that_do_not_say_how_they_were_trained_cannot_be_repeated(tmp_path):
     save_file({"x": torch.zeros(1)}, tmp_path / "silent.safetensors")
-    with pytest.raises(CheckpointError, match="does not say how it was trained"):
-        read_run(tmp_path / "silent.safetensors")
+    foreign = {"run": "wandb-42"}
+    save_file({"x": torch.zeros(1)}, tmp_path / "foreign.safetensors", metadata=foreign)
+    torch.save({"x": torch.zeros(1)}, tmp_path / "plain.pt")
+    for name in ("silent.safetensors", "foreign.safetensors", "plain.pt"):
+        with pytest.raises(CheckpointError, match="does not say how it was trained"):
+            read_run(tmp_path / name)
     newer = {"runs": json.dumps([{"recipe": "faithful", "warp": 3}])}
     save_file({"x": torch.zeros(1)}, tmp_path / "newer.safetensors", metadata=newer)
     with pytest.raises(CheckpointError, match="'warp', which this version does not have"):
@@ -406,12 +450,16 @@ class TestClassifier:
         assert information(network, rough).shape == ()
         assert information(network, rough) > 2 * information(network, flat)
 
+    def test_features_without_detail_are_without_information(self):
+        flat = [torch.full((1, 3, side, side), 0.7) for side in (8, 4, 2, 2)]
+        assert information(lambda plane: flat, torch.rand(1, 1, 64, 64)).item() < 1e-10
+
     def test_it_weighs_the_sources_of_the_papers_recipe(self, file, pairs, tmp_path):
-        run = small_run(pairs, recipe="paper", steps=1, side=32, classifier=str(file))
+        run = small_run(pairs, recipe="paper", steps=1, side=64, classifier=str(file))
         train(run, tmp_path)
         assert read_run(tmp_path / "gifnet.safetensors").classifier == file.name
         trainer = Trainer(run, load_scenes(pairs))
-        quadruple = make_quadruple((0, 0), trainer.scenes, 2, 32)
+        quadruple = make_quadruple((0, 0), trainer.scenes, 2, 64)
         with_it, without = (
             mm_losses(trainer.network, quadruple, c)["mm_fusion"].item()
             for c in (trainer.classifier, None)
@@ -425,7 +473,9 @@ class TestClassifier:
             CheckpointError, match=r"DenseNet-121: expected 'features.conv0.weight'"
         ):
             load_classifier(path)
+        with pytest.raises(CheckpointError, match=r"There is no file .*missing\.pth: expected"):
+            load_classifier(tmp_path / "missing.pth")
         with pytest.raises(OptionError, match="no use in the recipe 'faithful'"):
             small_run(pairs, classifier=str(file))
-        with pytest.raises(OptionError, match="at least 32"):
-            small_run(pairs, recipe="paper", side=16, classifier=str(file))
+        with pytest.raises(OptionError, match="at least 64"):
+            small_run(pairs, recipe="paper", side=48, classifier=str(file))

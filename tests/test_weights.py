@@ -60,7 +60,7 @@ def detail_correlation(x, y, where):
 
 @cache
 def made_exposures(name, top, left, stops):
-    """Truth, over-exposed, under-exposed and fused, as `training.data` makes such pairs."""
+    """Truth, over-exposed, under-exposed and fused; the truth is the photograph as it is."""
     truth = luma(photograph(name, top, left, 160))
     over, under = (
         np.round(np.clip(truth**2.2 * 2.0**stop, 0, 1) ** (1 / 2.2) * 255).astype(np.uint8)

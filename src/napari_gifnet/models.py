@@ -209,7 +209,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             "PyTorch state dict of plain tensors."
         ) from error
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read ({error.strerror}).") from error
+        raise CheckpointError(f"{path} cannot be read ({error.strerror or error}).") from error
     if isinstance(state, Mapping) and isinstance(state.get("model"), Mapping):
         state = state["model"]  # a training checkpoint: optimiser and settings lie beside
     if not isinstance(state, Mapping) or not all(

@@ -18,14 +18,14 @@ def train(
         Path, typer.Option("--output", "-o", metavar="DIR", help="The folder of the run.")
     ],
     pairs: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="DIR",
             help="Registered pairs: subfolders a (modality) and b (detail), same names.",
         ),
     ] = None,
     photographs: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
             metavar="DIR", help="Photographs to make pairs with a known truth from; repeatable."
         ),
@@ -34,7 +34,8 @@ def train(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="Train as MODEL was trained, but for the options given here.",
+            help="Train as MODEL was trained, but for the options given here; '' takes a folder or "
+            "file away.",
         ),
     ] = None,
     recipe: Annotated[
@@ -55,7 +56,7 @@ def train(
         float | None, typer.Option(help="Highest learning rate of the whole network.")
     ] = None,
     classifier: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="FILE",
             help="DenseNet-121 of torchvision or timm, to weigh the sources in the paper's recipe.",
@@ -88,25 +89,27 @@ def train(
 
     given = {
         "recipe": recipe,
-        "pairs": None if pairs is None else str(pairs),
-        "photographs": tuple(map(str, photographs)) if photographs else None,
+        "pairs": pairs,
+        "photographs": tuple(filter(None, photographs)) if photographs else None,
         "start": start,
         "stem_steps": stem_steps,
         "steps": steps,
         "batch": batch,
         "side": side,
         "rate": rate,
-        "classifier": None if classifier is None else str(classifier),
+        "classifier": classifier,
         "precision": precision,
         "seed": seed,
     }
-    chosen = {name: value for name, value in given.items() if value is not None}
-    for name, known in (("recipe", ("faithful", "paper")), ("precision", ("float32", "bfloat16"))):
-        if chosen.get(name, known[0]) not in known:
-            raise OptionError(
-                f"{name}={chosen[name]!r} is unknown: expected {known[0]!r} or {known[1]!r}."
-            )
-    run = dataclasses.replace(read_run(like) if like else TrainingRun(), **chosen)  # type: ignore[arg-type]
+    alike = read_run(like) if like else TrainingRun()
+    if alike.start and start is None:
+        raise OptionError(
+            f"{like} went on from other weights ({alike.start}): expected them with --start."
+        )
+    run = dataclasses.replace(
+        alike,
+        **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
+    )
     if not run.pairs and not run.photographs:
         raise OptionError("There is nothing to train on: give --pairs, --photographs, or both.")
     with progress_bar("Training") as report:

@@ -18,8 +18,8 @@ from napari_gifnet.models import read_tensors
 
 GROWTH = 32
 LAYERS = (6, 12, 24, 16)
-SMALLEST_PLANE = 32
-"""Five halvings must leave a pixel."""
+SMALLEST_PLANE = 64
+"""Five halvings must leave the two pixels that reflection needs."""
 
 
 class DenseLayer(nn.Module):
@@ -68,7 +68,7 @@ class DenseFeatures(nn.Module):
                 channels //= 2
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Features of (N, 3, H, W) at five depths: after the stem and after each block."""
+        """Features of (N, 3, H, W) at five depths: after the stem, each transition, the last block."""
         x = functional.max_pool2d(self.norm0(self.conv0(x)).relu(), 3, stride=2, padding=1)
         features = [x]
         for i in range(1, len(LAYERS) + 1):
@@ -85,9 +85,13 @@ def load_classifier(path: str | Path) -> DenseFeatures:
     Raises
     ------
     CheckpointError
-        The file cannot be read safely, or holds the weights of another network.
+        There is no such file, it cannot be read safely, or it holds another network's weights.
     """
     path = Path(path).expanduser()
+    if not path.is_file():
+        raise CheckpointError(
+            f"There is no file {path}: expected the weights of DenseNet-121, torchvision's or timm's."
+        )
     network = DenseFeatures()
     expected = network.state_dict()
     state = {}
@@ -112,14 +116,14 @@ def load_classifier(path: str | Path) -> DenseFeatures:
 def information(classifier: DenseFeatures, plane: Tensor) -> Tensor:
     """Information of a batch of planes (N, 1, H, W): one number (arXiv 2502.19854, § 3).
 
-    The mean square of a Laplacian-like filter (centre −1, neighbours 1/8), summed over the channels
-    of the features, averaged over five depths.
+    The mean square of a Laplacian-like filter (centre −1, neighbours 1/8, reflected border), summed
+    over the channels of the features, averaged over five depths.
     """
     kernel = torch.full((3, 3), 1 / 8, dtype=plane.dtype, device=plane.device)
     kernel[1, 1] = -1
     energies = []
     for features in classifier(plane.expand(-1, 3, -1, -1)):
         total = features.sum(dim=1, keepdim=True)  # the filter is the same for every channel
-        total = functional.conv2d(total, kernel[None, None], padding=1)
-        energies.append((total**2).mean())
+        total = functional.pad(total, (1, 1, 1, 1), mode="reflect")
+        energies.append((functional.conv2d(total, kernel[None, None]) ** 2).mean())
     return torch.stack(energies).mean()

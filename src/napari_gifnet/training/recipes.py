@@ -16,7 +16,7 @@ from .data import Batch, Quadruple
 def faithful_losses(fused: Tensor, batch: Batch) -> dict[str, Tensor]:
     """What the result should keep of its sources and, where there is a truth, of the truth.
 
-    Returns named scalars, each a mean over the samples that the term is about.
+    Returns named scalars, each a mean over the batch, in which samples that a term is not about count 0.
     """
     a, b = batch.clean_a, batch.clean_b
     kept = batch.faithful.float()

@@ -53,7 +53,8 @@ class TrainingRun:
     Raises
     ------
     OptionError
-        A patch is too small for the losses, or a classifier is given to the faithful recipe.
+        A recipe or a precision is unknown, a patch is too small for the losses, or a classifier is
+        given to the faithful recipe.
     """
 
     recipe: Literal["faithful", "paper"] = "faithful"
@@ -101,6 +102,14 @@ class TrainingRun:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name, known in (
+            ("recipe", ("faithful", "paper")),
+            ("precision", ("float32", "bfloat16")),
+        ):
+            if getattr(self, name) not in known:
+                raise OptionError(
+                    f"{name}={getattr(self, name)!r} is unknown: expected {known[0]!r} or {known[1]!r}."
+                )
         sides = (self.side,) if self.recipe == "paper" else (self.stem_side, self.side)
         smallest = 16 if self.recipe == "paper" else SMALLEST_PATCH
         if self.classifier:
@@ -121,64 +130,101 @@ SMALLEST_PATCH = 48
 """Four scales of visual information need that many pixels."""
 
 
-def export(network: GIFNet, run: TrainingRun, path: Path) -> None:
+def describe(run: TrainingRun) -> dict[str, Any]:
+    """Return a run as JSON holds it; of folders and files the names, not where they lay."""
+
+    def name(path: str) -> str:
+        return Path(path).resolve().name if path else ""
+
+    named = dataclasses.replace(
+        run,
+        pairs=name(run.pairs),
+        start=name(run.start),
+        classifier=name(run.classifier),
+        photographs=tuple(map(name, run.photographs)),
+    )
+    return json.loads(json.dumps(dataclasses.asdict(named)))
+
+
+def export(network: GIFNet, runs: list[dict[str, Any]], path: Path) -> None:
     """Write the weights alone, float32, with what made them in the file's metadata, as ``runs``.
 
-    The last is this run; the others are those it is the continuation of. Of folders the names are
-    kept, not where they lay.
+    Each of the runs, as `describe` tells of it, went on from the weights of the one before.
     """
     from safetensors.torch import save_file
 
-    before = _described_runs(locate_weights(run.start)) if run.start else []
-    run = dataclasses.replace(
-        run,
-        pairs=Path(run.pairs).name,
-        start=Path(run.start).name,
-        classifier=Path(run.classifier).name,
-        photographs=tuple(Path(folder).name for folder in run.photographs),
-    )
     state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
-    save_file(state, path, metadata={"runs": json.dumps([*before, dataclasses.asdict(run)])})
+    save_file(state, path, metadata={"runs": json.dumps(runs)})
 
 
-def read_run(model: str | Path) -> TrainingRun:
-    """Return the run that made some weights, as `export` wrote it into their file.
+def read_runs(model: str | Path) -> list[dict[str, Any]]:
+    """Return the runs that made some weights, as their file tells; none if it does not.
 
     Parameters
     ----------
     model : str or Path
-        A model's name, or the path of a file of weights.
+        A model's name, or the path of a checkpoint.
+    """
+    path = locate_weights(model)
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, "pt") as file:
+                metadata = file.metadata() or {}
+        except SafetensorError:
+            return []
+        # the first weights that shipped tell of their last run alone, as "run"
+        text = metadata.get("runs", f"[{metadata['run']}]" if "run" in metadata else "[]")
+    else:
+        text = read_training_state(path).get("runs", "[]")
+    try:
+        runs = json.loads(text)
+    except ValueError:
+        return []
+    known = isinstance(runs, list) and all(isinstance(run, dict) for run in runs)
+    return runs if known else []
+
+
+def read_run(model: str | Path) -> TrainingRun:
+    """Return the last of the runs that made some weights.
+
+    Parameters
+    ----------
+    model : str or Path
+        A model's name, or the path of a checkpoint.
 
     Raises
     ------
     CheckpointError
         The file does not say, or describes a run of another version.
     """
-    path = locate_weights(model)
-    runs = _described_runs(path)
+    runs = read_runs(model)
     if not runs:
         raise CheckpointError(
-            f"{path} does not say how it was trained: expected the gifnet.safetensors of a "
-            "run of `gifnet train`."
+            f"{model} does not say how it was trained: expected weights that `gifnet train` wrote."
         )
-    unknown = sorted(set(runs[-1]) - {f.name for f in dataclasses.fields(TrainingRun)})
+    described = runs[-1]
+    unknown = sorted(set(described) - {f.name for f in dataclasses.fields(TrainingRun)})
     if unknown:
         raise CheckpointError(
-            f"{path} was trained with the option {unknown[0]!r}, which this version does not have: "
+            f"{model} was trained with the option {unknown[0]!r}, which this version does not have: "
             "expected a run of this version, or install the newer one."
         )
-    return TrainingRun(**runs[-1] | {"photographs": tuple(runs[-1].get("photographs", ()))})
+    # a term of the losses that a former version did not have had no weight
+    weights = dict.fromkeys(TrainingRun().weights, 0.0) | described.get("weights", {})
+    photographs = tuple(described.get("photographs", ()))
+    return TrainingRun(**described | {"photographs": photographs, "weights": weights})
 
 
-def _described_runs(path: Path) -> list[dict[str, Any]]:
-    """What a safetensors file says of how it was made; nothing, if it is of another kind."""
-    from safetensors import SafetensorError, safe_open
+def read_training_state(path: Path) -> dict[str, Any]:
+    """Read a checkpoint of a run in progress; empty if the file is of another kind."""
+    import pickle
+
+    import torch
 
     try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-    except SafetensorError:
-        return []
-    if "runs" in metadata:
-        return json.loads(metadata["runs"])
-    return [json.loads(metadata["run"])] if "run" in metadata else []  # the first weights' files
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError):
+        return {}
+    return state if isinstance(state, dict) else {}

@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from napari_gifnet.errors import OptionError
 from napari_gifnet.models import load_model
 from napari_gifnet.network import GIFNet
 from napari_gifnet.network.attention import DIM
@@ -26,18 +27,28 @@ from .classifier import DenseFeatures, load_classifier
 from .data import Batch, Quadruple, Scenes, load_scenes, make_batch, make_quadruple
 from .picture import draw_progress
 from .recipes import dp_losses, faithful_losses, mm_losses
-from .run import TrainingRun, export
+from .run import TrainingRun, describe, export, read_runs, read_training_state
 
 
 class Trainer:
-    """A run in progress: network, optimiser, the step reached."""
+    """A run in progress: network, optimiser, the step reached; from a checkpoint, if there is one."""
 
-    def __init__(self, run: TrainingRun, scenes: Scenes, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        run: TrainingRun,
+        scenes: Scenes,
+        device: str = "cpu",
+        checkpoint: Path | None = None,
+    ) -> None:
         torch.manual_seed(run.seed)
         self.run, self.scenes, self.device = run, scenes, torch.device(device)
         self.network = GIFNet().to(self.device, memory_format=torch.channels_last)
-        if run.start:
+        self.runs = [describe(run)]
+        if checkpoint:
+            pass  # it holds the weights
+        elif run.start:
             self.network.load_state_dict(load_model(run.start).network.state_dict())
+            self.runs = [*read_runs(run.start), *self.runs]
         elif run.recipe == "faithful":
             with torch.no_grad():  # the interaction starts silent, and earns its say
                 self.network.fusion.merge.weight[:, DIM:].zero_()
@@ -46,6 +57,8 @@ class Trainer:
             self.classifier = load_classifier(run.classifier).to(self.device)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=run.stem_rate)
         self.step = 0
+        if checkpoint:
+            self.load(checkpoint)
 
     @property
     def total(self) -> int:
@@ -117,15 +130,34 @@ class Trainer:
             "model": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
-            "run": json.dumps(dataclasses.asdict(self.run)),
+            "runs": json.dumps(self.runs),
         }
         half_made = path.with_suffix(".part")
         torch.save(state, half_made)
         half_made.replace(path)
 
     def load(self, path: Path) -> None:
-        """Go on from where `save` left off."""
-        state = torch.load(path, map_location=self.device, weights_only=True)
+        """Go on from where `save` left off.
+
+        Raises
+        ------
+        OptionError
+            The checkpoint is of a run with other options, or of none that can go on.
+        """
+        state = read_training_state(path)
+        if "runs" not in state:
+            raise OptionError(
+                f"{path} is not of a run that can go on: expected one of this version, "
+                "or another folder."
+            )
+        runs = json.loads(state["runs"])
+        for name, value in describe(self.run).items():
+            if runs[-1].get(name, value) != value:
+                raise OptionError(
+                    f"{path} is of a run with {name}={runs[-1][name]!r}, not {value!r}: expected the "
+                    "same options, or another folder."
+                )
+        self.runs = runs
         self.network.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step = state["step"]
@@ -166,15 +198,20 @@ def train(
     -------
     Path
         Of the checkpoint, which `load_model` takes as it is.
+
+    Raises
+    ------
+    ImageError
+        There is nothing to train on, or the two sides of a pair differ in size.
+    OptionError
+        `output` holds a run with other options.
     """
     output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
+    checkpoint = output / "checkpoint.pt"
     photographs = [Path(p) for p in run.photographs]
     scenes = load_scenes(Path(run.pairs) if run.pairs else None, photographs)
-    trainer = Trainer(run, scenes, device)
-    checkpoint = output / "checkpoint.pt"
-    if checkpoint.is_file():
-        trainer.load(checkpoint)
+    trainer = Trainer(run, scenes, device, checkpoint if checkpoint.is_file() else None)
+    output.mkdir(parents=True, exist_ok=True)
     (output / "run.json").write_text(json.dumps(dataclasses.asdict(run), indent=2))
     fixed = make_batch((run.seed, FIXED), scenes, run.shares, 8, run.side)
     start, end = time.perf_counter(), stop_at or trainer.total
@@ -196,5 +233,5 @@ def train(
                 trainer.save(checkpoint)
                 draw_progress(trainer.network, fixed, output)
     if trainer.step == trainer.total:
-        export(trainer.network, run, output / "gifnet.safetensors")
+        export(trainer.network, trainer.runs, output / "gifnet.safetensors")
     return checkpoint
