@@ -212,7 +212,13 @@ def test_air_around_a_head_stays_air(shared, name):
 # -- enhance ------------------------------------------------------------------------------------
 
 PHOTOGRAPHS = pytest.mark.parametrize(
-    ("name", "top", "left"), [("camera", 150, 180), ("astronaut", 40, 150), ("coffee", 120, 160)]
+    ("name", "top", "left"),
+    [
+        ("camera", 150, 180),
+        ("astronaut", 40, 150),
+        ("coffee", 120, 160),
+        ("grass", 100, 100),  # not trained on
+    ],
 )
 
 
