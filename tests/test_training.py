@@ -252,7 +252,7 @@ def test_the_truth_of_exposures_clips_nothing_and_keeps_detail(white, span):
     assert (render(bright, 2.2, span) < render(bright, 2.2) - 0.02).all() == (span < 1)
 
 
-def test_what_both_exposures_lose_is_in_no_truth(pairs):
+def test_the_truth_of_exposures_is_what_the_darker_one_shows(pairs):
     """The darker exposure is hardly clipped, scenes brighter than white included, as the truth."""
     scenes = load_scenes(pairs)
     samples = [MAKERS["exposure"](np.random.default_rng(i), scenes, 48) for i in range(30)]

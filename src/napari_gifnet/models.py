@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import CheckpointError, OptionError
 
@@ -183,6 +183,23 @@ def _load_file(path: Path, modified: int, name: str) -> Model:
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Read a state dict of any network without ever executing a pickle."""
     import torch
+
+    state = read_checkpoint(path)
+    if isinstance(state, Mapping) and isinstance(state.get("model"), Mapping):
+        state = state["model"]  # a training checkpoint: optimiser and settings lie beside
+    if not isinstance(state, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
+    ):
+        raise CheckpointError(
+            f"{path} holds a {type(state).__name__} that is not a state dict of tensors; "
+            "expected a checkpoint."
+        )
+    return dict(state)
+
+
+def read_checkpoint(path: Path) -> Any:
+    """Read what a file of weights holds, of whatever kind, without ever executing a pickle."""
+    import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -191,7 +208,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         with warnings.catch_warnings():  # torch also warns of what it then refuses
             warnings.simplefilter("ignore")
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except (
         SafetensorError,
         pickle.UnpicklingError,
@@ -210,16 +227,6 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         ) from error
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error.strerror or error}).") from error
-    if isinstance(state, Mapping) and isinstance(state.get("model"), Mapping):
-        state = state["model"]  # a training checkpoint: optimiser and settings lie beside
-    if not isinstance(state, Mapping) or not all(
-        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
-    ):
-        raise CheckpointError(
-            f"{path} holds a {type(state).__name__} that is not a state dict of tensors; "
-            "expected a checkpoint."
-        )
-    return dict(state)
 
 
 def _check(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:

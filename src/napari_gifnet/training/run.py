@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from napari_gifnet.errors import CheckpointError, OptionError
-from napari_gifnet.models import locate_weights
+from napari_gifnet.models import locate_weights, read_checkpoint
 from napari_gifnet.network import GIFNet
 
 from .classifier import SMALLEST_PLANE
@@ -219,12 +219,8 @@ def read_run(model: str | Path) -> TrainingRun:
 
 def read_training_state(path: Path) -> dict[str, Any]:
     """Read a checkpoint of a run in progress; empty if the file is of another kind."""
-    import pickle
-
-    import torch
-
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError):
+        state = read_checkpoint(path)
+    except CheckpointError:
         return {}
     return state if isinstance(state, dict) else {}

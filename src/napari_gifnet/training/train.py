@@ -44,14 +44,6 @@ class Trainer:
         self.run, self.scenes, self.device = run, scenes, torch.device(device)
         self.network = GIFNet().to(self.device, memory_format=torch.channels_last)
         self.runs = [describe(run)]
-        if checkpoint:
-            pass  # it holds the weights
-        elif run.start:
-            self.network.load_state_dict(load_model(run.start).network.state_dict())
-            self.runs = [*read_runs(run.start), *self.runs]
-        elif run.recipe == "faithful":
-            with torch.no_grad():  # the interaction starts silent, and earns its say
-                self.network.fusion.merge.weight[:, DIM:].zero_()
         self.classifier: DenseFeatures | None = None
         if run.classifier:
             self.classifier = load_classifier(run.classifier).to(self.device)
@@ -59,6 +51,12 @@ class Trainer:
         self.step = 0
         if checkpoint:
             self.load(checkpoint)
+        elif run.start:
+            self.network.load_state_dict(load_model(run.start).network.state_dict())
+            self.runs = [*read_runs(run.start), *self.runs]
+        elif run.recipe == "faithful":
+            with torch.no_grad():  # the interaction starts silent, and earns its say
+                self.network.fusion.merge.weight[:, DIM:].zero_()
 
     @property
     def total(self) -> int:
