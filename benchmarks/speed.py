@@ -125,7 +125,7 @@ def closeness(device, precision):
     import numpy as np
 
     from napari_gifnet import fuse
-    from napari_gifnet.samples import load_sample
+    from napari_gifnet.files.samples import load_sample
 
     sides = [side.data for side in load_sample("infrared_visible")]
     options = {"task": "infrared_visible", "color": "gray", "device": device}

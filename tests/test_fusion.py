@@ -10,10 +10,10 @@ from napari_gifnet import Cancelled, enhance, fuse
 from napari_gifnet.errors import CheckpointError, ImageError, OptionError
 from napari_gifnet.fusion import open_engine, run
 from napari_gifnet.network.gifnet import SMALLEST_SIDE as NETWORK_SMALLEST_SIDE
-from napari_gifnet.pictures.color import chroma, luma
-from napari_gifnet.pictures.picture import SMALLEST_SIDE
-from napari_gifnet.pictures.plan import plan_fusion
-from napari_gifnet.pictures.tasks import TASKS, pansharpen_band
+from napari_gifnet.planes.color import chroma, luma
+from napari_gifnet.planes.image import SMALLEST_SIDE
+from napari_gifnet.planes.job import plan_fusion
+from napari_gifnet.planes.tasks import TASKS, pansharpen_band
 
 HEIGHT, WIDTH = 13, 18
 

@@ -19,7 +19,7 @@ def run(code: str) -> str:
         ("napari_gifnet", HEAVY | {"numpy", "pooch"}),
         ("napari_gifnet.fusion", HEAVY | {"pooch"}),
         ("napari_gifnet.models", HEAVY | {"numpy", "pooch"}),
-        ("napari_gifnet.pictures.plan", HEAVY),
+        ("napari_gifnet.planes.job", HEAVY),
         ("napari_gifnet.metrics", HEAVY - {"scipy", "skimage"}),
     ],
 )

@@ -16,11 +16,11 @@ from numpy.typing import DTypeLike
 
 from .errors import OptionError
 from .models import DEFAULT_MODEL, Model, load_model
-from .pictures.color import ColorPolicy, mix_chroma, to_rgb
-from .pictures.intensity import Intensity, Range, check_intensity, from_unit
-from .pictures.picture import Picture, Plane
-from .pictures.plan import Plan, plan_fusion
-from .pictures.tasks import PANSHARPENING, pansharpen_band
+from .planes.color import ColorPolicy, mix_chroma, to_rgb
+from .planes.image import Picture, Plane
+from .planes.job import Plan, plan_fusion
+from .planes.ranges import Intensity, Range, check_intensity, from_unit
+from .planes.tasks import PANSHARPENING, pansharpen_band
 
 if TYPE_CHECKING:
     from .engine import Engine, Statistics

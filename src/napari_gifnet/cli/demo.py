@@ -12,10 +12,10 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from napari_gifnet.files.formats import Length, make_folder, write
+from napari_gifnet.files.samples import SampleImage, load_sample
 from napari_gifnet.fusion import plan_fusion
-from napari_gifnet.io import Length, make_folder, write
 from napari_gifnet.models import DEFAULT_MODEL
-from napari_gifnet.samples import SampleImage, load_sample
 
 from .console import note
 from .fusing import carry_out
@@ -122,7 +122,7 @@ def load_slices(count: int) -> tuple[np.ndarray, np.ndarray, Any, int]:
     lesion : int
         Its slice among them.
     """
-    from napari_gifnet.viewer.resampling import resample
+    from napari_gifnet.grids.resample import resample
 
     pet, mri = load_sample("pet_mri")
     height = pet.facts["lesions"][0]["position"][0]
@@ -141,7 +141,7 @@ def heat(unit: np.ndarray) -> np.ndarray:
 
 
 def _grid(image: SampleImage) -> Any:
-    from napari_gifnet.viewer.geometry import WorldGrid
+    from napari_gifnet.grids.world_grid import WorldGrid
 
     n = image.data.ndim
     return WorldGrid(
@@ -161,7 +161,7 @@ def _open_napari(fused: np.ndarray, grid: Any, shown: int) -> None:
     """Show PET over MRI on one side and the result on the other, until the window is closed."""
     import napari
 
-    from napari_gifnet.viewer.samples import pet_mri
+    from napari_gifnet.viewer.layers.samples import pet_mri
 
     viewer = napari.Viewer(title="gifnet demo: PET over MRI, and both fused")
     for data, options, _ in pet_mri():

@@ -14,11 +14,11 @@ import numpy as np
 import typer
 
 from napari_gifnet.errors import ImageError, OptionError
+from napari_gifnet.files.formats import FORMATS, FileError, ImageFile, read
 from napari_gifnet.fusion import check_run_options, open_engine, plan_fusion, run
-from napari_gifnet.io import FORMATS, FileError, ImageFile, read
 from napari_gifnet.models import list_models, load_model
-from napari_gifnet.pictures.intensity import range_without_looking, to_unit
-from napari_gifnet.pictures.picture import Picture
+from napari_gifnet.planes.image import Picture
+from napari_gifnet.planes.ranges import range_without_looking, to_unit
 
 from .console import note, progress_bar
 from .fusing import open_images

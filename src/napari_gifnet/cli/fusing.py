@@ -12,6 +12,14 @@ import typer
 
 from napari_gifnet import __version__
 from napari_gifnet.errors import ImageError, OptionError
+from napari_gifnet.files.formats import (
+    ImageFile,
+    check_destination,
+    check_format,
+    find_format,
+    read,
+    write,
+)
 from napari_gifnet.fusion import (
     Plan,
     check_run_options,
@@ -20,11 +28,10 @@ from napari_gifnet.fusion import (
     plan_fusion,
     run,
 )
-from napari_gifnet.io import ImageFile, check_destination, check_format, find_format, read, write
 from napari_gifnet.models import DEFAULT_MODEL, load_model
-from napari_gifnet.pictures.intensity import check_intensity
-from napari_gifnet.pictures.picture import format_sides
-from napari_gifnet.pictures.tasks import PANSHARPENING
+from napari_gifnet.planes.image import format_sides
+from napari_gifnet.planes.ranges import check_intensity
+from napari_gifnet.planes.tasks import PANSHARPENING
 
 from .console import note, progress_bar
 from .options import (

@@ -11,7 +11,7 @@ import typer
 from napari_gifnet.errors import OptionError
 from napari_gifnet.fusion import PRECISIONS
 from napari_gifnet.models import list_models
-from napari_gifnet.pictures.tasks import TASKS
+from napari_gifnet.planes.tasks import TASKS
 
 RUNNING = "How it is run"
 
