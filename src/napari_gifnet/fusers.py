@@ -196,7 +196,7 @@ def open_fuser(
     """
     backend = backend or Backend()
     if isinstance(model, str) and model in BASELINES:
-        return RuleFuser(model, BASELINES[model]())
+        return RuleFuser(model, BASELINES[model])
     return NetworkFuser(find_model(model, progress), backend)
 
 
