@@ -16,6 +16,7 @@ import numpy as np
 
 from .backend import Backend
 from .fusers import Fuser, check_method, gather_normalization, open_fuser
+from .planes.arrays import is_dask
 from .planes.image import ImagePlanes, Index
 from .planes.job import Job, plane_axes, sampled_indices
 from .planes.ranges import Range, combine, from_unit, sample_step, summarise
@@ -86,7 +87,7 @@ def _promise_ranges(job: Job) -> list[Any]:
         if isinstance(limits, str):
             values = image.measured
             step = sample_step(values.size)
-            planes = [values[i] for i in np.ndindex(values.shape[: plane_axes(image)])]
+            planes = [_block(values[i]) for i in np.ndindex(values.shape[: plane_axes(image)])]
             kept = [delayed(summarise)(plane, limits, step) for plane in planes]
             limits = delayed(combine)(kept, values.dtype, limits, image.name)
         promised.append(limits)
@@ -94,7 +95,18 @@ def _promise_ranges(job: Job) -> list[Any]:
 
 
 def _parts(job: Job, index: Index) -> list[Any]:
-    return [image.part(index) for image in job.inputs]
+    return [_block(image.part(index)) for image in job.inputs]
+
+
+def _block(part: Any) -> Any:
+    """Return a lazy part as one block that keeps the keys of its chunks.
+
+    Optimized by itself, each plane would get chunks of its own, which are then computed, or read
+    from a disk, once for every plane and once more for the range.
+    """
+    if not is_dask(part):
+        return part
+    return part.rechunk(part.shape).to_delayed(optimize_graph=False).item()
 
 
 def _bare(job: Job) -> Job:

@@ -7,11 +7,12 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 
+from napari_gifnet.backend import Backend
 from napari_gifnet.errors import DeviceError
 from napari_gifnet.network import GIFNet
 
@@ -37,7 +38,7 @@ SMALLEST_TILE = 32
 UNBOUNDED = 1 << 40
 
 
-class Engine:
+class GIFNetEngine:
     """Runs a network on pairs of planes.
 
     Parameters
@@ -69,19 +70,12 @@ class Engine:
         The device is not there.
     """
 
-    def __init__(
-        self,
-        network: GIFNet,
-        device: str = "auto",
-        precision: str = "auto",
-        tile: int | Literal["auto"] | None = "auto",
-        memory: float | None = None,
-    ) -> None:
+    def __init__(self, network: GIFNet, backend: Backend = Backend()) -> None:  # noqa: B008
         self.network = network
-        self.memory = memory
+        self.memory = backend.memory
         self.notes: list[str] = []
-        self._asked_precision, self._asked_tile = precision, tile
-        self._move(choose_device(device))
+        self._asked_precision, self._asked_tile = backend.precision, backend.tile_size
+        self._move(choose_device(backend.device))
 
     def _move(self, device: Device) -> None:
         self.device, self.device_reason = device.torch, device.reason
@@ -278,6 +272,10 @@ class Engine:
     def _say(self, note: str) -> None:
         self.notes.append(note)
         warnings.warn(note, RuntimeWarning, stacklevel=2)
+
+    @property
+    def tile_size(self):
+        return None if self.tile >= UNBOUNDED else int(self.tile)
 
     def release(self) -> None:
         """Give the device's memory back; the engine can still be used."""

@@ -256,3 +256,44 @@ def _together(
             ndimage.map_coordinates(block, at, out, order, "mirror", prefilter=False)
             out[outside] = np.nan
     return result.reshape(*others, *shape)
+
+
+class Resampled:
+    """Stand-in."""
+
+    def __init__(self, data, source, target, region, axes, order):
+        part = target.crop(region)
+        self.values = None
+        self.data, self.source, self.target, self.axes, self.order = data, source, part, axes, order
+        self.channels = tuple(data.shape[source.ndim:])
+        lead = [part.shape[i] for i in range(part.ndim) if i not in axes]
+        self.shape = (*lead, part.shape[axes[0]], part.shape[axes[1]], *self.channels)
+        self.dtype, self.ndim = np.dtype("f4"), len(self.shape)
+
+    def _grid(self, index):
+        index = list(index)
+        region = [slice(None) if i in self.axes else index.pop(0) for i in range(self.target.ndim)]
+        return self.target.crop(region)
+
+    def part(self, index):
+        plane = self._grid(index)
+        box = _reach(*index_map(plane, self.source), self.source.shape, plane.shape, self.order)
+        return None if box is None or self.data is None else self.data[box]
+
+    def without_data(self):
+        import copy
+        new = copy.copy(self)
+        new.data = None
+        return new
+
+    def plane(self, index, part=None):
+        plane = self._grid(index)
+        box = _reach(*index_map(plane, self.source), self.source.shape, plane.shape, self.order)
+        part = self.part(index) if part is None else part
+        sides = self.shape[len(self.shape) - len(self.channels) - 2:]
+        if box is None:
+            return np.full(sides, np.nan, np.float32)
+        values = resample(np.asarray(part), self.source.crop(box), plane, order=self.order)
+        values = np.broadcast_to(values, plane.shape + self.channels)
+        values = np.moveaxis(values, self.axes, (0, 1)) 
+        return values.reshape(sides)

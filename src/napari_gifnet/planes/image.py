@@ -218,10 +218,10 @@ def common_leading(inputs: tuple[ImagePlanes, ...]) -> tuple[int, ...]:
     try:
         return np.broadcast_shapes(*(image.leading for image in inputs))
     except ValueError:
-        shapes = " and ".join(f"{image.name} of {image.leading}" for image in inputs)
+        stacks = " and ".join(f"{i.name} of {i.leading} planes" for i in inputs)
         raise ImageError(
-            f"The stacks do not match, {shapes} planes: expected stacks of the same shape, or one "
-            "plane for a whole stack."
+            f"The stacks do not match, {stacks}: expected stacks of the same shape, or one plane "
+            "for a whole stack."
         ) from None
 
 

@@ -163,7 +163,7 @@ class Job:
             limits = image.range
             if isinstance(limits, str):
                 values = image.measured.compute() if image.lazy else image.measured
-                limits = measure_range(values, plane_axes(image), limits, image.name)
+                limits = measure_range(values, limits, image.name, plane_axes(image))
             ranges.append(limits)
         return self.with_ranges(ranges)
 
@@ -286,8 +286,9 @@ def resolve(request: Request) -> Job:
     if task and count == 1:
         raise OptionError(f"task={task.name!r} is of two images: expected none to enhance one.")
     dtype = result_dtype(request.dtype)
+    for image in inputs:
+        _check_sides(image)
     leading = common_leading(inputs)
-    _check_sides(inputs[0])
     if request.normalization not in NORMALIZATIONS:
         raise OptionError(
             f"normalization={request.normalization!r} is not understood: expected 'plane' or "
@@ -354,8 +355,8 @@ def _check_sides(image: ImagePlanes) -> None:
     if min(image.sides) < SMALLEST_SIDE:
         raise ImageError(
             f"{image.name} has planes of {format_sides(image.sides)}: expected at least "
-            f"{SMALLEST_SIDE}×{SMALLEST_SIDE}; choose a larger region, or other axes: those that "
-            "are not Y and X go in front."
+            f"{SMALLEST_SIDE}×{SMALLEST_SIDE}; choose a larger region, or put the axes that are not Y "
+            "and X in front."
         )
 
 

@@ -93,20 +93,20 @@ def range_without_looking(dtype: np.dtype, intensity: Policy | Range) -> Range |
     return None
 
 
-def measure_range(image: np.ndarray, leading: int, intensity: Policy, name: str) -> Range:
+def measure_range(image: np.ndarray, intensity: Policy, name: str, leading: int = 0) -> Range:
     """Return the (low, high) of `image` that become 0 and 1.
 
     Parameters
     ----------
     image : array
         Boolean, integer or floating point; what is masked takes no part.
-    leading : int
-        How many axes stand before those of a plane.
     intensity : {"auto", "minmax", "percentile"}
         ``"auto"`` is [0, 1] for floats within it, else ``"minmax"``. ``"percentile"`` takes the
         0.1st and the 99.9th, of an even sample where the image is large.
     name : str
         What an error calls the image.
+    leading : int
+        How many axes stand before those of a plane; it is read plane by plane.
 
     Raises
     ------
