@@ -40,13 +40,13 @@ class Fuser(Protocol):
     normalizes: bool
 
     @property
-    def notes(self) -> list[str]: ...  # noqa: D102
+    def notes(self) -> list[str]: ...
 
     @property
-    def summary(self) -> str: ...  # noqa: D102
+    def summary(self) -> str: ...
 
     @property
-    def facts(self) -> dict[str, Any]: ...  # noqa: D102
+    def facts(self) -> dict[str, Any]: ...
 
     def fuse_planes(
         self,

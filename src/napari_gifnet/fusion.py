@@ -260,5 +260,5 @@ def _run(
         result[index] = from_unit(job.picture(fused, in_the_making.popleft()), job.dtype)
     for image, is_empty in zip(job.inputs, empty, strict=True):
         if is_empty:
-            raise nothing_finite(image.name)
+            raise nothing_finite(image.label)
     return result

@@ -35,7 +35,7 @@ def fuse_lazily(
     job: Job,
     model: str | Path | Model | None,
     backend: Backend,
-    whole: Job | None = None,
+    statistics: Statistics | None = None,
 ) -> Any:
     """Return the result of a job as a dask array, one plane a chunk.
 
@@ -46,8 +46,9 @@ def fuse_lazily(
     model : str, Path, Model or None
         As for `open_fuser`.
     backend : Backend
-    whole : Job, optional
-        The stack whose statistics the planes share, where `job` is a part of it.
+    statistics : Statistics, optional
+        Such as were gathered before; otherwise they are a part of the graph, if the job's
+        normalization asks for them.
 
     Raises
     ------
@@ -59,18 +60,17 @@ def fuse_lazily(
 
     check_method(model)
     ranges = _promise_ranges(job)
-    stack, statistics = whole or job, None
-    method = (model, backend)
-    if stack.normalization == "stack":
-        indices = sampled_indices(stack.leading)
-        parts = [_parts(stack, index) for index in indices]
-        statistics = delayed(_gather)(_bare(stack), indices, parts, ranges, *method)
-    bare, fuse_plane = _bare(job), delayed(_fuse_plane)
+    bare, fuse_plane, method = _bare(job), delayed(_fuse_plane), (model, backend)
+    known: Any = statistics
+    if known is None and job.normalization == "stack":
+        indices = sampled_indices(job.leading)
+        parts = [_parts(job, index) for index in indices]
+        known = delayed(_gather)(bare, indices, parts, ranges, *method)
 
     def stacked(index: Index) -> Any:
         if len(index) < len(job.leading):
             return da.stack([stacked((*index, i)) for i in range(job.leading[len(index)])])
-        plane = fuse_plane(bare, index, _parts(job, index), ranges, statistics, *method)
+        plane = fuse_plane(bare, index, _parts(job, index), ranges, known, *method)
         shape = job.sides + job.channels
         return da.from_delayed(plane, shape, meta=np.empty((0,) * len(shape), job.dtype))
 
@@ -89,7 +89,7 @@ def _promise_ranges(job: Job) -> list[Any]:
             step = sample_step(values.size)
             planes = [_block(values[i]) for i in np.ndindex(values.shape[: plane_axes(image)])]
             kept = [delayed(summarise)(plane, limits, step) for plane in planes]
-            limits = delayed(combine)(kept, values.dtype, limits, image.name)
+            limits = delayed(combine)(kept, values.dtype, limits, image.label)
         promised.append(limits)
     return promised
 

@@ -295,5 +295,5 @@ class Resampled:
             return np.full(sides, np.nan, np.float32)
         values = resample(np.asarray(part), self.source.crop(box), plane, order=self.order)
         values = np.broadcast_to(values, plane.shape + self.channels)
-        values = np.moveaxis(values, self.axes, (0, 1)) 
+        values = np.moveaxis(values, self.axes, (0, 1))
         return values.reshape(sides)

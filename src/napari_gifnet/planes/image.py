@@ -87,6 +87,11 @@ class ImagePlanes:
     with_alpha: bool = False
 
     @property
+    def label(self) -> str:
+        """What errors call the image: the name, of a layer in quotes."""
+        return self.name if self.shown is None else repr(self.name)
+
+    @property
     def lazy(self) -> bool:
         """Whether the values are read when they are computed."""
         return is_dask(self.measured)
@@ -211,14 +216,14 @@ def common_leading(inputs: tuple[ImagePlanes, ...]) -> tuple[int, ...]:
     for other in others:
         if other.sides != first.sides:
             raise ImageError(
-                f"{first.name} has planes of {format_sides(first.sides)} and {other.name} of "
+                f"{first.label} has planes of {format_sides(first.sides)} and {other.label} of "
                 f"{format_sides(other.sides)}: expected images on the same grid; resample one "
                 "of them onto the other's first."
             )
     try:
         return np.broadcast_shapes(*(image.leading for image in inputs))
     except ValueError:
-        stacks = " and ".join(f"{i.name} of {i.leading} planes" for i in inputs)
+        stacks = " and ".join(f"{i.label} of {i.leading} planes" for i in inputs)
         raise ImageError(
             f"The stacks do not match, {stacks}: expected stacks of the same shape, or one plane "
             "for a whole stack."

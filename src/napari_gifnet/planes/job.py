@@ -163,7 +163,7 @@ class Job:
             limits = image.range
             if isinstance(limits, str):
                 values = image.measured.compute() if image.lazy else image.measured
-                limits = measure_range(values, limits, image.name, plane_axes(image))
+                limits = measure_range(values, limits, image.label, plane_axes(image))
             ranges.append(limits)
         return self.with_ranges(ranges)
 
@@ -354,7 +354,7 @@ def sampled_indices(leading: tuple[int, ...]) -> list[Index]:
 def _check_sides(image: ImagePlanes) -> None:
     if min(image.sides) < SMALLEST_SIDE:
         raise ImageError(
-            f"{image.name} has planes of {format_sides(image.sides)}: expected at least "
+            f"{image.label} has planes of {format_sides(image.sides)}: expected at least "
             f"{SMALLEST_SIDE}×{SMALLEST_SIDE}; choose a larger region, or put the axes that are not Y "
             "and X in front."
         )
@@ -364,7 +364,7 @@ def _check_bands(inputs: Sequence[ImagePlanes]) -> None:
     for image in inputs:
         if image.in_color:
             raise ImageError(
-                f"{image.name} is in colour: pansharpening expects bands in front, (..., bands, Y, "
+                f"{image.label} is in colour: pansharpening expects bands in front, (..., bands, Y, "
                 "X), and a gray panchromatic plane, not as displayed; np.moveaxis(image, -1, 0) "
                 "moves the bands of an array."
             )

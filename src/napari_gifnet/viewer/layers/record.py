@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from napari_gifnet import __version__
 from napari_gifnet.errors import OptionError
 from napari_gifnet.files.formats import read
-from napari_gifnet.models import DEFAULT_MODEL, Model
+from napari_gifnet.models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from napari_gifnet.fusers import Fuser

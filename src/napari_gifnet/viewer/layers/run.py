@@ -18,7 +18,7 @@ from napari_gifnet.progress import Progress, Reporting, share_of
 from .current import Current
 from .extent import needs_view
 from .job import LayerJob, LayerOptions, plan_layers
-from .kept import kept_statistics, normalization_of
+from .kept import gather_and_keep, kept_statistics
 from .record import describe_run
 
 if TYPE_CHECKING:
@@ -261,18 +261,15 @@ def _run(plan: LayerJob, report: Progress, fuser: Fuser | None, gather: bool) ->
     said = len(fuser.notes)
     report(0, 1)
     try:
-        plan = plan.measured()
-        normalization = plan.normalization
+        plan, statistics = plan.measured(), None
+        if fuser.normalizes and plan.normalization == "stack":
+            statistics = kept_statistics(plan, fuser)
+            if statistics is None and gather:
+                statistics = gather_and_keep(plan, fuser, share_of(report, 0, GATHERING))
+                report = share_of(report, GATHERING, 1 - GATHERING)
         if plan.lazy:
-            data = fuse_lazily(plan.job, plan.options.model, plan.backend, plan.stack)
+            data = fuse_lazily(plan.own_planes, plan.options.model, plan.backend, statistics)
         else:
-            statistics = None
-            if fuser.normalizes and normalization == "stack":
-                statistics = kept_statistics(plan, fuser)
-                if statistics is None and gather:
-                    statistics = normalization_of(plan, fuser, share_of(report, 0, GATHERING))
-                    report = share_of(report, GATHERING, 1 - GATHERING)
-                normalization = "stack" if statistics is not None else "plane"
             data = run(plan.own_planes, fuser, report, statistics)
     finally:
         if own:
@@ -281,6 +278,7 @@ def _run(plan: LayerJob, report: Progress, fuser: Fuser | None, gather: bool) ->
     in_color = bool(plan.job.chroma)
     data = np.moveaxis(data, (-3, -2) if in_color else (-2, -1), plan.axes)
     seconds = None if plan.lazy else time.perf_counter() - started
+    normalization = "plane" if statistics is None else "stack"
     record = describe_run(plan, fuser, normalization, fuser.notes[said:], seconds)
     return LayerResult(
         data,
