@@ -237,9 +237,7 @@ def run(
         return _run(job.measured(), fuser, report, statistics)
 
 
-def _run(
-    job: Job, fuser: Fuser, report: Progress, statistics: Statistics | None
-) -> np.ndarray:
+def _run(job: Job, fuser: Fuser, report: Progress, statistics: Statistics | None) -> np.ndarray:
     if statistics is None and fuser.normalizes and job.normalization == "stack":
         statistics = gather_normalization(job, fuser, share_of(report, 0, GATHERING))
         report = share_of(report, GATHERING, 1 - GATHERING)

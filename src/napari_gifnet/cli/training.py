@@ -30,7 +30,7 @@ def train(
             metavar="DIR", help="Photographs to make pairs with a known truth from; repeatable."
         ),
     ] = None,
-    like: Annotated[
+    recipe_from: Annotated[
         str | None,
         typer.Option(
             metavar="MODEL",
@@ -80,7 +80,7 @@ def train(
       gifnet train --pairs my_pairs -o runs/first
       gifnet train --pairs my_pairs --photographs pictures --steps 4000 -o runs/long
       gifnet train --pairs my_pairs --start gifnet --stem-steps 0 --steps 300 -o runs/tuned
-      gifnet train --like runs/long/gifnet.safetensors --seed 1 -o runs/again
+      gifnet train --recipe-from runs/long/gifnet.safetensors --seed 1 -o runs/again
       gifnet fuse A.png B.png --model runs/first/gifnet.safetensors -o fused.png
     """
     from napari_gifnet.engine.device import choose_device
@@ -101,13 +101,13 @@ def train(
         "precision": precision,
         "seed": seed,
     }
-    alike = read_run(like) if like else TrainingRun()
-    if alike.start and start is None:
+    former = read_run(recipe_from) if recipe_from else TrainingRun()
+    if former.start and start is None:
         raise OptionError(
-            f"{like} went on from other weights ({alike.start}): expected them with --start."
+            f"{recipe_from} went on from other weights ({former.start}): expected them with --start."
         )
     run = dataclasses.replace(
-        alike,
+        former,
         **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
     )
     if not run.pairs and not run.photographs:

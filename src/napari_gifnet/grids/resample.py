@@ -265,7 +265,7 @@ class Resampled:
         part = target.crop(region)
         self.values = None
         self.data, self.source, self.target, self.axes, self.order = data, source, part, axes, order
-        self.channels = tuple(data.shape[source.ndim:])
+        self.channels = tuple(data.shape[source.ndim :])
         lead = [part.shape[i] for i in range(part.ndim) if i not in axes]
         self.shape = (*lead, part.shape[axes[0]], part.shape[axes[1]], *self.channels)
         self.dtype, self.ndim = np.dtype("f4"), len(self.shape)
@@ -282,6 +282,7 @@ class Resampled:
 
     def without_data(self):
         import copy
+
         new = copy.copy(self)
         new.data = None
         return new
@@ -290,7 +291,7 @@ class Resampled:
         plane = self._grid(index)
         box = _reach(*index_map(plane, self.source), self.source.shape, plane.shape, self.order)
         part = self.part(index) if part is None else part
-        sides = self.shape[len(self.shape) - len(self.channels) - 2:]
+        sides = self.shape[len(self.shape) - len(self.channels) - 2 :]
         if box is None:
             return np.full(sides, np.nan, np.float32)
         values = resample(np.asarray(part), self.source.crop(box), plane, order=self.order)

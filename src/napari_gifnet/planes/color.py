@@ -138,5 +138,7 @@ class Appearance:
         if self.colors is None:
             return toned.astype(np.float32, copy=False)
         at = np.linspace(0, 1, len(self.colors))
-        channels = [np.interp(toned, at, c).astype(np.float32) for c in np.atleast_2d(self.colors.T)]
+        channels = [
+            np.interp(toned, at, c).astype(np.float32) for c in np.atleast_2d(self.colors.T)
+        ]
         return channels[0] if self.colors.ndim == 1 else np.stack(channels, axis=-1)

@@ -229,7 +229,9 @@ class Job:
             What the caller knows besides: of grids, and of what follows.
         """
         planes = f"{self.count} plane{'s' * (self.count != 1)} of {format_sides(self.sides)}"
-        return "; ".join([planes, *before, *self._describe_ranges(), self._describe_color(), *after])
+        return "; ".join(
+            [planes, *before, *self._describe_ranges(), self._describe_color(), *after]
+        )
 
     def _describe_ranges(self) -> list[str]:
         words = {"percentile": "0.1st to 99.9th percentile"}

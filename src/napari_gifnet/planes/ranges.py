@@ -20,7 +20,9 @@ PERCENTILES = (0.1, 99.9)
 _SAMPLE = 2**22
 
 
-def split_intensity(intensity: Any, count: int, shown: Sequence[Range | None]) -> list[Policy | Range]:
+def split_intensity(
+    intensity: Any, count: int, shown: Sequence[Range | None]
+) -> list[Policy | Range]:
     """Return the intensity policy of each image; two numbers are one range for all.
 
     Parameters

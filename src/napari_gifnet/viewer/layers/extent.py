@@ -73,9 +73,7 @@ def choose_region(
     return _normal(grid, _find(grid, axes, extent, current))
 
 
-def _find(
-    grid: WorldGrid, axes: tuple[int, int], extent: Any, current: Current | None
-) -> Region:
+def _find(grid: WorldGrid, axes: tuple[int, int], extent: Any, current: Current | None) -> Region:
     from napari.layers import Shapes
 
     if isinstance(extent, str) and extent == "all":

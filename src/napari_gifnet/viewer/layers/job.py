@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -197,9 +198,11 @@ class LayerJob:
         """
         if self.job.is_measured:
             return self
-        job = self.job.measured()
-        ranges = cast("list[Range]", job.ranges)
-        return replace(self, job=job, stack=self.stack.with_ranges(ranges))
+        return self.with_ranges(cast("list[Range]", self.job.measured().ranges))
+
+    def with_ranges(self, ranges: Sequence[Range]) -> LayerJob:
+        """Return the job with numbers for the ranges of its layers."""
+        return replace(self, job=self.job.with_ranges(ranges), stack=self.stack.with_ranges(ranges))
 
     @property
     def summary(self) -> str:

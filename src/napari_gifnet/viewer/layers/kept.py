@@ -30,9 +30,7 @@ def kept_statistics(plan: LayerJob, fuser: Fuser) -> Statistics | None:
         return None if gone else statistics
 
 
-def gather_and_keep(
-    plan: LayerJob, fuser: Fuser, progress: Progress | None = None
-) -> Statistics:
+def gather_and_keep(plan: LayerJob, fuser: Fuser, progress: Progress | None = None) -> Statistics:
     """Gather the statistics of a plan's stack, its ranges measured, and keep them."""
     statistics = gather_normalization(plan.stack, fuser, progress)
     references = tuple(weakref.ref(source.data) for source in plan.sources)

@@ -161,7 +161,10 @@ def as_command(record: Record) -> str:
     if parameters["normalization"] != "plane":
         words += ["--normalization", parameters["normalization"]]
     if parameters["tile_size"] != "auto":
-        words += ["--tile-size", "none" if parameters["tile_size"] is None else str(parameters["tile_size"])]
+        words += [
+            "--tile-size",
+            "none" if parameters["tile_size"] is None else str(parameters["tile_size"]),
+        ]
     return shlex.join(words)
 
 

@@ -14,14 +14,10 @@ from qtpy.QtCore import QTimer
 
 from napari_gifnet.errors import GIFNetError
 from napari_gifnet.planes.tasks import PANSHARPENING, TASKS
+from napari_gifnet.viewer.layers.current import Current
 from napari_gifnet.viewer.layers.extent import needs_view
-from napari_gifnet.viewer.layers.run import (
-    LayerOptions,
-    LayerPlan,
-    LayerResult,
-    plan_layers,
-    visible_box,
-)
+from napari_gifnet.viewer.layers.job import LayerJob, LayerOptions, plan_layers
+from napari_gifnet.viewer.layers.run import LayerResult
 
 from .background import BackgroundRun, add_result
 from .commands import by_role, common_task
@@ -40,8 +36,8 @@ IMAGE_EVENTS = (
 )
 SHAPES_EVENTS = ("set_data", "highlight")
 
-ROOM = 1e9
-"""Bytes of a result up to which it is computed at once, if nobody says otherwise."""
+EAGER_LIMIT_BYTES = 1e9
+"""Size of a result up to which it is computed at once, if nobody says otherwise."""
 
 
 class FusionWidget(Container):
@@ -242,7 +238,7 @@ class FusionWidget(Container):
             **self.advanced.chosen,
         )
 
-    def plan(self, options: LayerOptions | None = None) -> LayerPlan:
+    def plan(self, options: LayerOptions | None = None) -> LayerJob:
         """What a run would do now.
 
         Parameters
@@ -267,15 +263,14 @@ class FusionWidget(Container):
             raise GIFNetError(
                 f"A and B are both {a.name!r}: choose two layers, or the task to enhance one."
             )
-        view = None
-        if needs_view(options.extent):
-            view = visible_box(a, self.viewer.dims, *([] if b is None else [b]))
-        plan = plan_layers(a, b, options, dims=self.viewer.dims, view=view)
-        if options.lazy is None and plan.lazy and plan.bytes <= ROOM:
+        layers = (a,) if b is None else (a, b)
+        current = Current.of(self.viewer, *layers, with_view=needs_view(options.extent))
+        plan = plan_layers(a, b, options, current=current)
+        if options.lazy is None and plan.lazy and plan.bytes <= EAGER_LIMIT_BYTES:
             return replace(plan, lazy=False, options=replace(plan.options, lazy=False))
         return plan
 
-    def _preview_plan(self) -> LayerPlan:
+    def _preview_plan(self) -> LayerJob:
         options = self.chosen_options()
         extent: Any = options.extent
         if options.task == PANSHARPENING.name:
