@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .backend import Backend
 from .errors import OptionError
 from .models import DEFAULT_MODEL, Model, load_model
 from .planes.color import ColorPolicy, mix_chroma, to_rgb
@@ -23,7 +24,7 @@ from .planes.ranges import Intensity, Range, check_intensity, from_unit
 from .planes.tasks import PANSHARPENING, pansharpen_band
 
 if TYPE_CHECKING:
-    from .engine import Engine, Statistics
+    from .engine import GIFNetEngine, Statistics
 
 __all__ = ["Plan", "enhance", "fuse", "open_engine", "plan_fusion", "run"]
 
@@ -223,16 +224,16 @@ def open_engine(
     precision: str = "auto",
     tile: Tile = "auto",
     memory: float | None = None,
-) -> Engine:
+) -> GIFNetEngine:
     """Load a model and make it ready to run; torch is imported here."""
-    from .engine import Engine
+    from .engine import GIFNetEngine
 
-    return Engine(load_model(model).network, device, precision, tile, memory)
+    return GIFNetEngine(load_model(model).network, Backend(device, precision, tile, memory))
 
 
 def run(
     plan: Plan,
-    engine: Engine,
+    engine: GIFNetEngine,
     progress: Progress | None = None,
     statistics: Literal["plane", "stack"] | Statistics = "plane",
 ) -> np.ndarray:
@@ -242,7 +243,7 @@ def run(
     ----------
     plan : Plan
         Of numpy arrays.
-    engine : Engine
+    engine : GIFNetEngine
         From `open_engine`.
     progress : callable, optional
         ``progress(done, total)``; raise `Cancelled` in it to stop.
@@ -281,7 +282,7 @@ def _pair(plan: Plan, index: tuple[int, ...]) -> tuple[Plane, Plane]:
     return a, plan.b.plane(index, plan.range_b, plan.chroma in ("b", "both"))
 
 
-def _gather(plan: Plan, engine: Engine, progress: Progress | None = None) -> Statistics:
+def _gather(plan: Plan, engine: GIFNetEngine, progress: Progress | None = None) -> Statistics:
     """Return the statistics of a stack, from planes spread over it."""
     indices = list(np.ndindex(plan.a.leading))
     chosen = [indices[i] for i in spread(len(indices))]
@@ -411,5 +412,5 @@ def _of_blocks(plan: Plan, a: np.ndarray, b: np.ndarray, range_a: Range, range_b
 
 
 @lru_cache(maxsize=1)
-def _last_engine(model: Model, device: str, precision: str, tile: Tile) -> Engine:
+def _last_engine(model: Model, device: str, precision: str, tile: Tile) -> GIFNetEngine:
     return open_engine(model, device, precision, tile)

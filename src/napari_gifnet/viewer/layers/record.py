@@ -13,7 +13,7 @@ from napari_gifnet.files.formats import read
 from napari_gifnet.models import DEFAULT_MODEL, Model
 
 if TYPE_CHECKING:
-    from napari_gifnet.engine import Engine
+    from napari_gifnet.engine import GIFNetEngine
     from napari_gifnet.planes.ranges import Range
 
     from .job import LayerPlan
@@ -24,7 +24,7 @@ Record = Mapping[str, Any]
 def describe_run(
     plan: LayerPlan,
     model: Model,
-    engine: Engine,
+    engine: GIFNetEngine,
     ranges: tuple[Range, Range],
     notes: Sequence[str],
     seconds: float | None,
@@ -35,7 +35,7 @@ def describe_run(
     ----------
     plan : LayerPlan
     model : Model
-    engine : Engine
+    engine : GIFNetEngine
         After the run, so that it knows the tile it used in the end.
     ranges : pair of (low, high)
         What became 0 and 1.
@@ -46,8 +46,6 @@ def describe_run(
     """
     import napari
     import torch
-
-    from napari_gifnet.engine.gifnet_engine import UNBOUNDED
 
     options = plan.options
     return {
@@ -62,7 +60,7 @@ def describe_run(
         "device": str(engine.device),
         "device_reason": engine.device_reason,
         "precision": engine.precision,
-        "tile": None if engine.tile >= UNBOUNDED else int(engine.tile),
+        "tile": engine.tile_size,
         "inputs": [
             {
                 **source.facts,

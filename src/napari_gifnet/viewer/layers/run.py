@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image
 
-    from napari_gifnet.engine import Engine
+    from napari_gifnet.engine import GIFNetEngine
 
 __all__ = [
     "LayerOptions",
@@ -136,7 +136,7 @@ def _run_here(
 
 
 def run_plan(
-    plan: LayerPlan, progress: Progress | None = None, engine: Engine | None = None
+    plan: LayerPlan, progress: Progress | None = None, engine: GIFNetEngine | None = None
 ) -> LayerResult:
     """Carry out a plan; no layer is touched, so that it may be done in any thread.
 
@@ -146,7 +146,7 @@ def run_plan(
     progress : callable, optional
         ``progress(done, total)``, of bytes while a model is downloaded, then of the engine's
         steps; raise `Cancelled` in it to stop.
-    engine : Engine, optional
+    engine : GIFNetEngine, optional
         One that is at hand, of the plan's model, device, precision and tile.
 
     Raises
@@ -208,7 +208,7 @@ def run_plan(
     )
 
 
-def open_engine_for(options: LayerOptions, model: Model) -> Engine:
+def open_engine_for(options: LayerOptions, model: Model) -> GIFNetEngine:
     """Return an engine as the options ask for it."""
     memory = None if options.memory is None else options.memory * 1e6
     return open_engine(model, options.device, options.precision, options.tile, memory)

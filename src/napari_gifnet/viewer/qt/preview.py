@@ -20,7 +20,7 @@ from .background import BackgroundRun
 if TYPE_CHECKING:
     import napari
 
-    from napari_gifnet.engine import Engine
+    from napari_gifnet.engine import GIFNetEngine
 
 NAME = "GIFNet preview"
 
@@ -71,7 +71,7 @@ class Preview(QObject):
         self._viewer, self._plan, self._affordable = viewer, plan, affordable
         self._run: BackgroundRun | None = None
         self._factor = 1
-        self._engine: tuple[Any, Engine] | None = None
+        self._engine: tuple[Any, GIFNetEngine] | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_PAUSE)

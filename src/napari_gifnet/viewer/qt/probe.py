@@ -54,7 +54,8 @@ def probe(name: str) -> tuple[str, str]:
     """Return the name and a sentence on that device; time it once if the model is at hand."""
     import numpy as np
 
-    from napari_gifnet.engine import Engine
+    from napari_gifnet.backend import Backend
+    from napari_gifnet.engine import GIFNetEngine
     from napari_gifnet.engine.device import choose_device
 
     try:
@@ -63,7 +64,7 @@ def probe(name: str) -> tuple[str, str]:
         return name, str(error)
     default = list_models()[0]
     if name not in _SPEEDS and default.shipped:
-        engine = Engine(load_model(default.name).network, name)
+        engine = GIFNetEngine(load_model(default.name).network, Backend(name))
         plane = np.linspace(0, 1, SIDE * SIDE, dtype=np.float32).reshape(SIDE, SIDE)
         seconds = []
         for _ in range(2):
