@@ -60,16 +60,21 @@ def published(height, width, device, repeats):
 
 def engine(height, width, device, repeats, precision, tile, memory):
     """Seconds of the engine."""
-    from napari_gifnet.engine import Engine
+    from napari_gifnet.backend import Backend
+    from napari_gifnet.engine import GIFNetEngine
 
-    runner = Engine(random_network(), device, precision, tile, memory)
+    runner = GIFNetEngine(random_network(), Backend(device, precision, tile, memory))
     a, b = planes(height, width)
     best = float("inf")
     for _ in range(repeats):
         start = time.perf_counter()
         list(runner.fuse_planes([(a, b)], 1))
         best = min(best, time.perf_counter() - start)
-    return best, {"tile": runner.tile, "precision": runner.precision, "notes": runner.notes}
+    return best, {
+        "tile_size": runner.tile_size,
+        "precision": runner.precision,
+        "notes": runner.notes,
+    }
 
 
 def ceiling(device, precision):

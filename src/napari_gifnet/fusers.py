@@ -82,9 +82,6 @@ class NetworkFuser:
 
         self.model = model
         self.engine: GIFNetEngine = GIFNetEngine(model.network, backend)
-        self.fuse_planes = self.engine.fuse_planes
-        self.gather_statistics = self.engine.gather_statistics
-        self.release = self.engine.release
 
     @property
     def notes(self) -> list[str]:
@@ -112,6 +109,31 @@ class NetworkFuser:
             "precision": engine.precision,
             "tile_size": engine.tile_size,
         }
+
+    def fuse_planes(
+        self,
+        stacks: Iterable[Stack],
+        count: int,
+        progress: Progress | None = None,
+        statistics: Statistics | None = None,
+    ) -> Iterator[np.ndarray]:
+        """Yield the fused plane of each pair."""
+        return self.engine.fuse_planes(_pairs(stacks), count, progress, statistics)
+
+    def gather_statistics(
+        self, stacks: Callable[[], Iterable[Stack]], count: int, progress: Progress | None = None
+    ) -> Statistics:
+        """Return the statistics of several pairs together."""
+        return self.engine.gather_statistics(lambda: _pairs(stacks()), count, progress)
+
+    def release(self) -> None:
+        """Give the device's memory back."""
+        self.engine.release()
+
+
+def _pairs(stacks: Iterable[Stack]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for a, b in stacks:
+        yield a, b
 
 
 class RuleFuser:

@@ -195,7 +195,10 @@ def test_results_are_not_overwritten_unasked(pair, checkpoint):
         ("infrared.png visible.png -o f.png --device gpu", "device='gpu' is unknown"),
         ("infrared.png visible.png -o f.png --precision half", "precision='half' is unknown"),
         ("infrared.png visible.png -o f.png --tile-size wide", "tile_size='wide'"),
-        ("infrared.png visible.png -o f.png --tile-size 3", "tile_size=3 is not understood: expected 'auto'"),
+        (
+            "infrared.png visible.png -o f.png --tile-size 3",
+            "tile_size=3 is not understood: expected 'auto'",
+        ),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(pair, arguments, words):

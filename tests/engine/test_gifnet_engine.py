@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from napari_gifnet.engine import Engine
+from napari_gifnet.backend import Backend
+from napari_gifnet.engine import GIFNetEngine
 from napari_gifnet.engine.device import choose_device, fast_reduced_precision
 from napari_gifnet.engine.folded import FoldedGIFNet, Moments
 from napari_gifnet.engine.passes import Region, TiledFusion, partition
@@ -245,7 +246,7 @@ def test_a_snapped_region_is_whole_windows_of_the_shifted_grid():
 
 def test_progress_counts_every_tile_and_cancel_stops_between_them(random_model):
     a, b = plane(1, 70, 70), plane(2, 70, 70)
-    engine = Engine(random_model.network, "cpu", "float32", 32)
+    engine = GIFNetEngine(random_model.network, Backend("cpu", "float32", 32))
     seen = []
     list(engine.fuse_planes([(a, b)] * 2, 2, lambda *counts: seen.append(counts)))
     done, total = zip(*seen, strict=True)
@@ -333,7 +334,7 @@ def test_lack_of_memory_is_met_with_smaller_tiles_and_said(random_model, monkeyp
 
     monkeypatch.setattr(TiledFusion, "run", greedy)
     a, b = plane(1, 80, 72), plane(2, 80, 72)
-    engine = Engine(random_model.network, "cpu", "float32", 80)
+    engine = GIFNetEngine(random_model.network, Backend("cpu", "float32", 80))
     with pytest.warns(RuntimeWarning, match="Memory ran out on cpu"):
         (fused,) = engine.fuse_planes([(a, b)], 1)
     assert attempts[1] < attempts[0]
@@ -347,7 +348,7 @@ def test_when_nothing_smaller_is_left_one_sentence_says_so(random_model, monkeyp
 
     monkeypatch.setattr(TiledFusion, "run", greedy)
     a = plane(1, 64, 64)
-    engine = Engine(random_model.network, "cpu", "float32", 64)
+    engine = GIFNetEngine(random_model.network, Backend("cpu", "float32", 64))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with pytest.raises(DeviceError, match="not enough memory for planes of this size"):
@@ -361,7 +362,7 @@ def test_an_error_of_torch_arrives_as_one_sentence(random_model, monkeypatch):
     monkeypatch.setattr(TiledFusion, "run", broken)
     a = plane(1, 16, 16)
     with pytest.raises(DeviceError, match="computation failed on cpu") as caught:
-        list(Engine(random_model.network, "cpu").fuse_planes([(a, a)], 1))
+        list(GIFNetEngine(random_model.network, Backend("cpu")).fuse_planes([(a, a)], 1))
     assert "\n" not in str(caught.value)
 
 
@@ -376,7 +377,7 @@ def test_the_device_is_chosen_with_a_reason():
 
 
 def test_automatic_precision_is_what_the_device_is_fast_in(random_model):
-    engine = Engine(random_model.network)
+    engine = GIFNetEngine(random_model.network)
     expected = fast_reduced_precision(engine.device) or torch.float32
     assert engine.precision == str(expected).removeprefix("torch.")
 
@@ -394,17 +395,21 @@ class TestCuda:
         a, b = plane(1, 300, 260, lopsided=True), plane(2, 300, 260)
         expected = published(network, a, b)
         for tile in (None, 64):
-            (fused,) = Engine(network, "cuda", precision, tile).fuse_planes([(a, b)], 1)
+            (fused,) = GIFNetEngine(network, Backend("cuda", precision, tile)).fuse_planes(
+                [(a, b)], 1
+            )
             assert np.sqrt(np.mean((fused - expected) ** 2)) < bound
 
     def test_a_stack_comes_back_in_order(self, random_model):
         pairs = [(plane(i, 64, 64), plane(i + 50, 64, 64)) for i in range(5)]
-        fused = list(Engine(random_model.network, "cuda", "float32").fuse_planes(pairs, 5))
+        fused = list(
+            GIFNetEngine(random_model.network, Backend("cuda", "float32")).fuse_planes(pairs, 5)
+        )
         for one, pair in zip(fused, pairs, strict=True):
             np.testing.assert_allclose(one, published(random_model.network, *pair), atol=1e-4)
 
     def test_recovers_from_a_full_device(self, random_model):
-        engine = Engine(random_model.network, "cuda", "float32", None)
+        engine = GIFNetEngine(random_model.network, Backend("cuda", "float32", None))
         torch.cuda.set_per_process_memory_fraction(0.004)
         a, b = plane(1, 1024, 1024), plane(2, 1024, 1024)
         try:

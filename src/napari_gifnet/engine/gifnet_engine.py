@@ -30,12 +30,11 @@ from .passes import Statistics, TiledFusion
 Progress = Callable[[int, int], None]
 T = TypeVar("T")
 
-CPU_TILE = 128
+CPU_TILE_SIZE = 128
 """Maps of this side fit a processor's last cache; see docs/performance.md."""
 
-GPU_TILE = 1024
-SMALLEST_TILE = 32
-UNBOUNDED = 1 << 40
+GPU_TILE_SIZE = 1024
+SMALLEST_TILE_SIZE = 32
 
 
 class GIFNetEngine:
@@ -45,14 +44,8 @@ class GIFNetEngine:
     ----------
     network : GIFNet
         With its weights loaded.
-    device : str
-        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"`` or ``"xpu"``.
-    precision : {"auto", "float32", "bfloat16", "float16"}
-    tile : "auto", None or int
-        Side of the tiles in pixels; None runs a plane in one piece.
-    memory : float, optional
-        Bytes to spend on keeping maps between the passes rather than computing them again. By
-        default 560 MB on a CPU, half of the free memory on a GPU.
+    backend : Backend
+        Where and how it is computed.
 
     Attributes
     ----------
@@ -61,6 +54,8 @@ class GIFNetEngine:
         Why this device.
     precision : str
         The one used.
+    tile_size : int or None
+        Side of the tiles in pixels; None where a plane is computed in one piece.
     notes : list of str
         What was done about a lack of memory, a sentence each.
 
@@ -70,29 +65,29 @@ class GIFNetEngine:
         The device is not there.
     """
 
-    def __init__(self, network: GIFNet, backend: Backend = Backend()) -> None:  # noqa: B008
-        self.network = network
+    def __init__(
+        self,
+        network: GIFNet,
+        backend: Backend = Backend(),  # noqa: B008 (it is frozen)
+    ) -> None:
+        self.network, self.backend = network, backend
         self.memory = backend.memory
         self.notes: list[str] = []
-        self._asked_precision, self._asked_tile = backend.precision, backend.tile_size
         self._move(choose_device(backend.device))
 
     def _move(self, device: Device) -> None:
         self.device, self.device_reason = device.torch, device.reason
-        dtype = choose_precision(self._asked_precision, device.torch)
+        dtype = choose_precision(self.backend.precision, device.torch)
         self.precision = str(dtype).removeprefix("torch.")
-        self.tile = (
-            UNBOUNDED
-            if self._asked_tile is None
-            else (CPU_TILE if device.is_cpu else GPU_TILE)
-            if self._asked_tile == "auto"
-            else self._asked_tile
+        asked = self.backend.tile_size
+        self.tile_size: int | None = (
+            (CPU_TILE_SIZE if device.is_cpu else GPU_TILE_SIZE) if asked == "auto" else asked
         )
         self.folded = FoldedGIFNet(self.network, device.torch, dtype)
 
     def fuse_planes(
         self,
-        pairs: Iterable[tuple[np.ndarray, np.ndarray]],
+        stacks: Iterable[tuple[np.ndarray, np.ndarray]],
         count: int,
         progress: Progress | None = None,
         statistics: Statistics | None = None,
@@ -101,7 +96,7 @@ class GIFNetEngine:
 
         Parameters
         ----------
-        pairs : iterable of (a, b)
+        stacks : iterable of (a, b)
             Planes (H, W) in [0, 1], finite, H and W ≥ 5. Slices of them are read as float32.
         count : int
             How many pairs there are.
@@ -118,7 +113,7 @@ class GIFNetEngine:
         """
         transfers = self._transfers()
         waiting: deque[Callable[[], np.ndarray]] = deque()
-        for done, (a, b) in enumerate(pairs):
+        for done, (a, b) in enumerate(stacks):
             waiting.append(self._fuse_plane(a, b, done, count, progress, statistics))
             # a GPU works on this plane while the one before is brought home
             if len(waiting) > transfers:
@@ -161,7 +156,7 @@ class GIFNetEngine:
 
     def gather_statistics(
         self,
-        pairs: Callable[[], Iterable[tuple[np.ndarray, np.ndarray]]],
+        stacks: Callable[[], Iterable[tuple[np.ndarray, np.ndarray]]],
         count: int,
         progress: Progress | None = None,
     ) -> Statistics:
@@ -169,7 +164,7 @@ class GIFNetEngine:
 
         Parameters
         ----------
-        pairs : callable
+        stacks : callable
             Gives the pairs of planes (H, W) in [0, 1], once for each of the two passes.
         count : int
             How many pairs there are.
@@ -179,7 +174,7 @@ class GIFNetEngine:
 
         def pooled(start: int, gather: Callable[[TiledFusion], list[Moments]]) -> list[Moments]:
             sums: list[Moments] = []
-            for done, (a, b) in enumerate(pairs(), start):
+            for done, (a, b) in enumerate(stacks(), start):
                 if progress:
                     progress(done, 2 * count)
                 attempt = partial(self._gather, gather, a, b)
@@ -207,7 +202,7 @@ class GIFNetEngine:
         self, a: np.ndarray, b: np.ndarray, statistics: Statistics | None = None
     ) -> TiledFusion:
         memory = memory_budget(self.device) if self.memory is None else self.memory
-        return TiledFusion(self.folded, a, b, self.tile, memory, statistics)
+        return TiledFusion(self.folded, a, b, self.tile_size or max(a.shape), memory, statistics)
 
     def _attempt(
         self,
@@ -250,11 +245,12 @@ class GIFNetEngine:
 
     def _shrink(self, side: int, reason: str) -> None:
         """Make the next attempt smaller, and say so; raise where nothing smaller is left."""
-        if min(self.tile, side) > SMALLEST_TILE and self.memory != 0:
-            self.tile = max(SMALLEST_TILE, min(self.tile, side) // 2)
-            self.memory = 0 if self.tile <= 2 * SMALLEST_TILE else self.memory
+        present = min(self.tile_size or side, side)
+        if present > SMALLEST_TILE_SIZE and self.memory != 0:
+            self.tile_size = max(SMALLEST_TILE_SIZE, present // 2)
+            self.memory = 0 if self.tile_size <= 2 * SMALLEST_TILE_SIZE else self.memory
             self._say(
-                f"Memory ran out on {self.device}: going on with tiles of {self.tile} pixels."
+                f"Memory ran out on {self.device}: going on with tiles of {self.tile_size} pixels."
             )
         elif self.device.type != "cpu":
             before = self.device
@@ -272,10 +268,6 @@ class GIFNetEngine:
     def _say(self, note: str) -> None:
         self.notes.append(note)
         warnings.warn(note, RuntimeWarning, stacklevel=2)
-
-    @property
-    def tile_size(self):
-        return None if self.tile >= UNBOUNDED else int(self.tile)
 
     def release(self) -> None:
         """Give the device's memory back; the engine can still be used."""

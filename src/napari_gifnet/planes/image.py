@@ -104,7 +104,7 @@ class ImagePlanes:
     @property
     def sides(self) -> tuple[int, int]:
         """Height and width of the planes, in pixels."""
-        return tuple(self.values.shape[len(self.own_leading) :][:2])  # type: ignore[return-value]
+        return tuple(self.values.shape[len(self.own_leading) :][:2])
 
     @property
     def dtype(self) -> np.dtype:
