@@ -132,8 +132,7 @@ class NetworkFuser:
 
 
 def _pairs(stacks: Iterable[Stack]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for a, b in stacks:
-        yield a, b
+    return ((a, b) for a, b in stacks)
 
 
 class RuleFuser:
