@@ -18,12 +18,29 @@ if TYPE_CHECKING:
 
 
 def read_network(path: Path) -> GIFNet:
-    """Return the network of a checkpoint, in evaluation mode, float32, on the CPU.
+    """Read a GIFNet checkpoint, in this project's naming or the published one, into a network.
+
+    Parameters
+    ----------
+    path : Path
+        A file of safetensors, of a PyTorch state dict or of a training run.
+
+    Returns
+    -------
+    GIFNet
+        In evaluation mode, float32, on the CPU, without gradients.
 
     Raises
     ------
     CheckpointError
-        The file is not a GIFNet checkpoint.
+        The file cannot be read or is not a GIFNet checkpoint: the message names the first tensor
+        that is missing, of another shape, unknown or not finite.
+
+    Examples
+    --------
+    >>> from napari_gifnet.models import locate_weights
+    >>> read_network(locate_weights("gifnet")).training
+    False
     """
     from .network import GIFNet
 
@@ -37,7 +54,29 @@ def read_network(path: Path) -> GIFNet:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a state dict of any network without ever executing a pickle."""
+    """Read a state dict of any network without ever executing a pickle.
+
+    Parameters
+    ----------
+    path : Path
+        A file of safetensors, of a PyTorch state dict or of a training run.
+
+    Returns
+    -------
+    dict of str to Tensor
+        On the CPU, of the shapes and dtypes that were stored; of a training run the weights alone.
+
+    Raises
+    ------
+    CheckpointError
+        The file cannot be read safely, or holds other things than tensors.
+
+    Examples
+    --------
+    >>> from napari_gifnet.models import locate_weights
+    >>> tuple(read_tensors(locate_weights("gifnet"))["encoder.convs.0.weight"].shape)
+    (32, 2, 3, 3)
+    """
     import torch
 
     state = read_checkpoint(path)
@@ -54,7 +93,29 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_checkpoint(path: Path) -> Any:
-    """Read what a file of weights holds, of whatever kind, without ever executing a pickle."""
+    """Read what a file of weights holds, of whatever kind, without ever executing a pickle.
+
+    Parameters
+    ----------
+    path : Path
+        A file of safetensors if its name ends so, else one that ``torch.save`` wrote.
+
+    Returns
+    -------
+    object
+        Tensors, on the CPU, in dictionaries and lists of plain values.
+
+    Raises
+    ------
+    CheckpointError
+        The file cannot be read, or not without executing what is in it.
+
+    Examples
+    --------
+    >>> from napari_gifnet.models import locate_weights
+    >>> "encoder.convs.0.weight" in read_checkpoint(locate_weights("gifnet"))
+    True
+    """
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file

@@ -33,7 +33,8 @@ class ModelInfo:
     path : Path or None
         Where the weights lie in the installed package; None if they are downloaded.
     url, sha256 : str
-        Where a download comes from, and the hash its bytes must have.
+        Where a download comes from, and the SHA-256 its bytes must have, as 64 hexadecimal digits.
+        Both are empty if the weights ship.
     """
 
     name: str
@@ -80,7 +81,7 @@ class Model:
     name : str
         The name or path it was asked for by.
     sha256 : str
-        Hash of the weights' file.
+        SHA-256 of the weights' file, 64 hexadecimal digits.
     """
 
     network: GIFNet
@@ -90,6 +91,12 @@ class Model:
 
 def list_models() -> tuple[ModelInfo, ...]:
     """Return the models known by name, the default one first.
+
+    Returns
+    -------
+    tuple of ModelInfo
+        Their weights need not be on this computer yet: those that do not ship are downloaded when
+        they are first loaded.
 
     Examples
     --------
@@ -112,7 +119,8 @@ def load_model(
         A name from `list_models`, or the path of a checkpoint: safetensors, or a PyTorch state
         dict in this project's naming or the published one. What `load_model` returned is given back.
     progress : callable, optional
-        Called with the bytes received and expected during a download.
+        Called as ``progress(done, total)`` in bytes during a download; what it raises stops the
+        download and comes out as it is.
 
     Returns
     -------
@@ -127,6 +135,12 @@ def load_model(
         The file is not a GIFNet checkpoint; the message names the first key that is missing.
     DownloadError
         The weights could not be downloaded, or were not the published ones.
+
+    Examples
+    --------
+    >>> model = load_model("gifnet")
+    >>> sum(parameter.numel() for parameter in model.network.parameters())
+    822780
     """
     if isinstance(model, Model):
         return model
@@ -138,6 +152,18 @@ def locate_weights(
     model: str | Path, *, progress: Callable[[int, int], None] | None = None
 ) -> Path:
     """Return the file of a model known by name, downloaded if need be, or of a path.
+
+    Parameters
+    ----------
+    model : str or Path
+        A name from `list_models`, or the path of a file.
+    progress : callable, optional
+        As in `load_model`.
+
+    Returns
+    -------
+    Path
+        A file that exists.
 
     Raises
     ------
