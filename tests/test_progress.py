@@ -79,7 +79,8 @@ def test_nested_reports_raise_once_and_at_the_outermost():
         raise error
 
     reached = []
-    with pytest.raises(StopIteration) as caught:  # noqa: SIM117
+
+    def run():
         with Reporting(raising) as outer:
             with Reporting(outer) as inner:
                 try:
@@ -87,6 +88,9 @@ def test_nested_reports_raise_once_and_at_the_outermost():
                 except Exception:
                     reached.append("a handler between")
             reached.append("behind the inner block")
+
+    with pytest.raises(StopIteration) as caught:
+        run()
     assert caught.value is error
     assert reached == []
 
