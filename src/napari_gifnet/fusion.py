@@ -15,8 +15,9 @@ from .fusers import Fuser, Stack, gather_normalization, open_fuser
 from .lazy import fuse_lazily
 from .planes.color import ColorPolicy
 from .planes.image import Plane
-from .planes.job import Job, Normalization, request_of_arrays, resolve
+from .planes.job import Job, Normalization, resolve
 from .planes.ranges import Intensity, from_unit, nothing_finite
+from .planes.request import request_of_arrays
 from .progress import Progress, Reporting, share_of
 
 if TYPE_CHECKING:
