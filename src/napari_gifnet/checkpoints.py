@@ -15,10 +15,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .network import GIFNet
+    from .network.bands import GIFNetBands
+
+GIFNET = "gifnet"
+BANDS = "gifnet-bands"
+"""The architectures; a checkpoint's tensors say which it is of."""
 
 
-def read_network(path: Path) -> GIFNet:
-    """Read a GIFNet checkpoint, in this project's naming or the published one, into a network.
+def read_network(path: Path) -> tuple[GIFNet | GIFNetBands, str]:
+    """Read a checkpoint, in this project's naming or the published one, into a network.
 
     Parameters
     ----------
@@ -27,8 +32,9 @@ def read_network(path: Path) -> GIFNet:
 
     Returns
     -------
-    GIFNet
+    network : GIFNet or GIFNetBands
         In evaluation mode, float32, on the CPU, without gradients.
+    architecture : {"gifnet", "gifnet-bands"}
 
     Raises
     ------
@@ -39,18 +45,21 @@ def read_network(path: Path) -> GIFNet:
     Examples
     --------
     >>> from napari_gifnet.models import locate_weights
-    >>> read_network(locate_weights("gifnet")).training
-    False
+    >>> network, architecture = read_network(locate_weights("gifnet"))
+    >>> network.training, architecture
+    (False, 'gifnet')
     """
     from .network import GIFNet
+    from .network.bands import GIFNetBands
 
     state = read_tensors(path)
     if any(key.startswith("getSharedFeatures.") for key in state):
         state = _from_published(state, path)
-    network = GIFNet()
+    architecture = BANDS if any(key.startswith("mixings.") for key in state) else GIFNET
+    network = GIFNetBands() if architecture == BANDS else GIFNet()
     _check(state, network.state_dict(), path)
     network.load_state_dict({key: value.float() for key, value in state.items()})
-    return network.eval().requires_grad_(False)
+    return network.eval().requires_grad_(False), architecture
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

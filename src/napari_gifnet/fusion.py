@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -208,6 +208,7 @@ def run(
     fuser: Fuser,
     progress: Progress | bool | None = None,
     statistics: Statistics | None = None,
+    index: np.ndarray | None = None,
 ) -> np.ndarray:
     """Carry out a job: planes to the fuser, colour and invalid pixels back behind it.
 
@@ -221,6 +222,9 @@ def run(
         ``progress(done, total)``; what it raises stops the run and comes out as it is.
     statistics : Statistics, optional
         Such as were gathered before, in place of those that the job's normalization asks for.
+    index : array, optional
+        Of ``job.leading + job.sides``, to be filled with the input that each pixel comes from; for a
+        fuser that indexes.
 
     Returns
     -------
@@ -235,28 +239,41 @@ def run(
         The device failed, or there is not enough memory.
     """
     with Reporting(progress) as report:
-        return _run(job.measured(), fuser, report, statistics)
+        return _run(job.measured(), fuser, report, statistics, index)
 
 
-def _run(job: Job, fuser: Fuser, report: Progress, statistics: Statistics | None) -> np.ndarray:
+def _run(
+    job: Job,
+    fuser: Fuser,
+    report: Progress,
+    statistics: Statistics | None,
+    index: np.ndarray | None,
+) -> np.ndarray:
     if statistics is None and fuser.normalizes and job.normalization == "stack":
         statistics = gather_normalization(job, fuser, share_of(report, 0, GATHERING))
         report = share_of(report, GATHERING, 1 - GATHERING)
     result = np.empty(job.shape, job.dtype)
-    in_the_making: deque[tuple[Plane, ...]] = deque()
-    empty = [True] * len(job.inputs)
+    in_the_making: deque[Sequence[Plane]] = deque()
 
     def stacks() -> Iterator[Stack]:
-        for index in np.ndindex(job.leading):
-            planes = job.planes(index)
+        for place in np.ndindex(job.leading):
+            planes = job.planes(place)
             in_the_making.append(planes)
-            for place, plane in enumerate(planes):
-                empty[place] &= plane.invalid is not None and bool(plane.invalid.all())
             yield job.lumas(planes)
 
-    fused_planes = fuser.fuse_planes(stacks(), job.count, report, statistics)
-    for fused, index in zip(fused_planes, np.ndindex(job.leading), strict=True):
-        result[index] = from_unit(job.picture(fused, in_the_making.popleft()), job.dtype)
+    empty = [True] * len(job.inputs)
+    made = fuser.fuse_planes(stacks(), job.count, report, statistics, job.task_name)
+    for fused, place in zip(made, np.ndindex(job.leading), strict=True):
+        planes = in_the_making.popleft()
+        result[place] = from_unit(job.picture(fused.plane, planes, fused.index), job.dtype)
+        if index is not None:
+            index[place] = fused.index
+        if any(empty):
+            masks = (plane.invalid for plane in planes)
+            empty = [
+                was and mask is not None and bool(mask.all())
+                for was, mask in zip(empty, masks, strict=True)
+            ]
     for image, is_empty in zip(job.inputs, empty, strict=True):
         if is_empty:
             raise nothing_finite(image.label)

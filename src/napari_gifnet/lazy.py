@@ -140,8 +140,9 @@ def _fuse_plane(
     planes = job.planes(index, parts)
     with _ONE_AT_A_TIME:
         fuser = _last_fuser(model, backend)
-        (fused,) = fuser.fuse_planes([job.lumas(planes)], 1, None, statistics)
-    return from_unit(job.picture(fused, planes), job.dtype)
+        stacks = [job.lumas(planes)]
+        (fused,) = fuser.fuse_planes(stacks, 1, None, statistics, job.task_name)
+    return from_unit(job.picture(fused.plane, planes, fused.index), job.dtype)
 
 
 def _gather(

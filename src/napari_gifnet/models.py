@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .checkpoints import read_network
+from .checkpoints import GIFNET, read_network
 from .errors import OptionError
 
 if TYPE_CHECKING:
     from .network import GIFNet
+    from .network.bands import GIFNetBands
 
 __all__ = ["DEFAULT_MODEL", "Model", "ModelInfo", "list_models", "load_model"]
 
 DEFAULT_MODEL = "gifnet"
+STACK_MODEL = "gifnet-bands"
+"""The default for two images, and for more of them and stacks."""
 
 
 @dataclass(frozen=True)
@@ -76,17 +79,20 @@ class Model:
 
     Attributes
     ----------
-    network : GIFNet
+    network : GIFNet or GIFNetBands
         In evaluation mode, float32, on the CPU.
     name : str
         The name or path it was asked for by.
     sha256 : str
         SHA-256 of the weights' file, 64 hexadecimal digits.
+    architecture : {"gifnet", "gifnet-bands"}
+        What kind of network it is.
     """
 
-    network: GIFNet
+    network: GIFNet | GIFNetBands
     name: str
     sha256: str
+    architecture: str = GIFNET
 
 
 def list_models() -> tuple[ModelInfo, ...]:
@@ -190,4 +196,5 @@ def locate_weights(
 @functools.lru_cache(maxsize=2)
 def _load_file(path: Path, modified: int, name: str) -> Model:
     """Read a checkpoint; `modified` makes an overwritten file a new one to the cache."""
-    return Model(read_network(path), name, hashlib.sha256(path.read_bytes()).hexdigest())
+    network, architecture = read_network(path)
+    return Model(network, name, hashlib.sha256(path.read_bytes()).hexdigest(), architecture)

@@ -27,13 +27,13 @@ from napari_gifnet.metrics import (
     visual_information_fidelity,
 )
 from napari_gifnet.network import GIFNet
-from napari_gifnet.training import TrainingRun, live, losses, read_run, train
+from napari_gifnet.training import TrainingRun, fast_forward, losses, read_run, train
 from napari_gifnet.training.densenet import DenseFeatures, information, load_classifier
-from napari_gifnet.training.samples import MAKERS, make_batch, make_quadruple, render
+from napari_gifnet.training.loop import Trainer
 from napari_gifnet.training.recipes import dp_losses, faithful_losses, mm_losses
 from napari_gifnet.training.runs import describe, export, read_runs
+from napari_gifnet.training.samples import MAKERS, make_batch, make_quadruple, render
 from napari_gifnet.training.scenes import load_scenes
-from napari_gifnet.training.loop import Trainer
 
 
 def texture(seed, size=(72, 80)):
@@ -120,7 +120,7 @@ def test_the_quick_graph_has_the_values_and_the_gradients_of_the_network(size):
         return network.fusion(features, network.interaction(features, features, "dp"))
 
     planes, gradients = [], []
-    for fuse in (published, lambda: live.fuse(network, a, b)):
+    for fuse in (published, lambda: fast_forward.fuse(network, a, b)):
         network.zero_grad()
         plane = fuse()
         (plane * torch.linspace(-1, 1, size[1])).sum().backward()

@@ -108,6 +108,11 @@ class Job:
         return len(self.inputs) == 1
 
     @property
+    def task_name(self) -> str | None:
+        """The preset's name, if there is one."""
+        return self.task.name if self.task else None
+
+    @property
     def ranges(self) -> list[Range | Policy]:
         """What becomes 0 and 1 of each input; a policy where that is still to be measured."""
         return [image.range for image in self.inputs]
@@ -164,11 +169,8 @@ class Job:
         )
 
     def lumas(self, planes: Sequence[Plane]) -> Sequence[np.ndarray]:
-        """Return what a fuser makes one plane of; an image that is enhanced comes twice."""
-        if len(planes) > 2:
-            return Lumas(planes)
-        lumas = tuple(plane.luma for plane in planes)
-        return lumas * 2 if self.enhances else lumas
+        """Return what a fuser makes one plane of: a luma (Y, X) of each input."""
+        return Lumas(planes) if len(planes) > 2 else tuple(plane.luma for plane in planes)
 
     def picture(
         self, fused: np.ndarray, planes: Sequence[Plane], place: np.ndarray | None = None

@@ -24,10 +24,10 @@ from napari_gifnet.network.attention import DIM
 
 from . import fast_forward
 from .densenet import DenseFeatures, load_classifier
-from .samples import Batch, Quadruple, make_batch, make_quadruple
 from .progress_plot import draw_progress
 from .recipes import dp_losses, faithful_losses, mm_losses
 from .runs import TrainingRun, describe, export, read_runs, read_training_state
+from .samples import Batch, Quadruple, make_batch, make_quadruple
 from .scenes import Scenes, load_scenes
 
 
