@@ -20,7 +20,7 @@ from scipy.ndimage import gaussian_filter
 from napari_gifnet.backend import Backend
 from napari_gifnet.engine import GIFNetEngine
 from napari_gifnet.engine import run as run_module
-from napari_gifnet.engine.device import choose_device, fast_reduced_precision
+from napari_gifnet.engine.device import choose_device, fast_reduced_precision, start_transfer
 from napari_gifnet.engine.folded import FoldedGIFNet
 from napari_gifnet.engine.map_store import InMemory
 from napari_gifnet.engine.moments import Moments
@@ -428,3 +428,14 @@ class TestCuda:
             torch.cuda.set_per_process_memory_fraction(1.0)
         expected = tiled(random_model.network, a, b, 128)
         np.testing.assert_allclose(fused, expected, atol=1e-3)
+        list(engine.fuse_planes([(a[:64, :64], b[:64, :64])], 1))
+        assert engine.device.type == "cuda"
+        assert engine.tile_size is None
+
+    @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two NVIDIA GPUs")
+    def test_a_plane_comes_home_from_the_second_gpu_when_it_is_done(self):
+        fused = torch.zeros(512, 512, device="cuda:1")
+        with torch.cuda.device("cuda:1"):
+            torch.cuda._sleep(1_000_000_000)  # half a second in which the plane is not done
+        fused += 1
+        assert (start_transfer(fused)() == 1).all()

@@ -193,6 +193,6 @@ class Storage:
         for_streams = memory if kind == "disk" else max(memory - size, 0)
         band = tiling.across
         if not fits:  # three rows of tiles in a band do
-            tile_bytes = batch * DIM * tiling.tile_size**2 * dtype.itemsize
+            tile_bytes = batch * DIM * tiling.side**2 * dtype.itemsize
             band = int(min(tiling.across, max(2, memory / (3.5 * tile_bytes) - 2)))
         return cls(kind, max(memory, 0), for_streams, size, band)

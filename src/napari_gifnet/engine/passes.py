@@ -186,7 +186,7 @@ def prepare(
         On a CPU, use a temporary file for maps beyond `memory`, if the disk has room.
     """
     height, width = a.shape[-2:]
-    tiling = Tiling(height, width, tile_size or max(height, width, 16))
+    tiling = Tiling(height, width, tile_size)
     storage = Storage.choose(
         tiling,
         a.shape[0] if a.ndim == 3 else 1,

@@ -129,8 +129,13 @@ class Region:
         )
 
 
-def partition(length: int, tile_size: int) -> list[int]:
-    """Cut points that divide `length` evenly into tiles of at most `tile_size`, at multiples of 8."""
+def partition(length: int, tile_size: int | None) -> list[int]:
+    """Cut points that divide `length` evenly into tiles of at most `tile_size`, at multiples of 8.
+
+    None is for one tile, whatever the length.
+    """
+    if tile_size is None:
+        return [0, length]
     windows = -(-length // WINDOW)
     # a last tile of half a window would be too thin for its reflect padding
     parts = min(-(-windows // max(tile_size // WINDOW, 2)), max(windows // 2, 1))
@@ -146,13 +151,13 @@ class Tiling:
     ----------
     height, width : int
         Of the plane in pixels, at least 5.
-    tile_size : int
-        Side of a tile in pixels, at most; at least 16.
+    tile_size : int or None
+        Side of a tile in pixels, at most; at least 16. None for one tile.
     """
 
     height: int
     width: int
-    tile_size: int
+    tile_size: int | None
 
     @cached_property
     def image(self) -> Region:
