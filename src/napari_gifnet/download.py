@@ -99,18 +99,18 @@ def fetch(
             )
     except RequestException as error:
         raise DownloadError(
-            f"could not download {name} from {url}: {_reason(error)}; "
-            "check the network connection and try again"
+            f"{name} could not be downloaded from {url}: {_reason(error)}. "
+            "Check the network connection and try again."
         ) from error
     except OSError as error:
         raise DownloadError(
-            f"could not store {name} in {folder}: {error.strerror or error}; set "
-            f"{ENVIRONMENT_VARIABLE} to a folder that can be written"
+            f"{name} could not be stored in {folder} ({error.strerror or error}): set "
+            f"{ENVIRONMENT_VARIABLE} to a folder that can be written."
         ) from error
     except ValueError as error:
         raise DownloadError(
-            f"{name} from {url} is not the expected file: its SHA-256 is not {sha256}; it was "
-            "deleted, try again, and if it happens twice, report it"
+            f"{name} from {url} is not the expected file, since its SHA-256 is not {sha256}: it was "
+            "deleted; try again, and report it if it happens twice."
         ) from error
 
 
