@@ -15,7 +15,6 @@ import tifffile
 from typer.testing import CliRunner
 
 from napari_gifnet import enhance, fuse
-from napari_gifnet.baselines import laplacian
 from napari_gifnet.cli import app
 from napari_gifnet.cli.demo import find_trouble_with_windows
 from napari_gifnet.cli.fusing import bands_onto
@@ -63,8 +62,8 @@ def test_fuse_is_the_library(pair, checkpoint):
     assert len(line.splitlines()) == 1
     for words in (
         "fused.png: 1 plane of 48×48 pixels",
-        "a 0 to 255; b 0 to 255",
-        "colour of b",
+        "A 0 to 255; B 0 to 255",
+        "colour of B",
         " on cpu (",
         " s\n",
     ):
@@ -72,7 +71,7 @@ def test_fuse_is_the_library(pair, checkpoint):
 
 
 def test_options_reach_the_library(pair, checkpoint):
-    options = "--task infrared_visible --color gray --device cpu --precision float32 --tile 32"
+    options = "--task infrared_visible --color gray --device cpu --precision float32 --tile-size 32"
     ranges = "--intensity 10,200 --intensity percentile --dtype uint16"
     gifnet(
         *("fuse", "infrared.png", "visible.png", "-o", "fused.png", "--model", checkpoint),
@@ -86,7 +85,7 @@ def test_options_reach_the_library(pair, checkpoint):
         color="gray",
         device="cpu",
         precision="float32",
-        tile=32,
+        tile_size=32,
         intensity=((10, 200), "percentile"),
         dtype=np.uint16,
     )
@@ -157,7 +156,7 @@ def test_enhance_is_the_library(pair, checkpoint):
     expected = enhance(pair[1], model=checkpoint, dtype=np.uint8)
     np.testing.assert_array_equal(read("sharp.png").data, expected)
     line = gifnet("enhance", "visible.png", "--color", "gray", *common, "gray.tif")
-    assert "values 0 to 255; gray" in line
+    assert "the image 0 to 255; gray" in line
     expected = enhance(pair[1], model=checkpoint, color="gray")
     np.testing.assert_array_equal(read("gray.tif").data, expected)
 
@@ -195,8 +194,11 @@ def test_results_are_not_overwritten_unasked(pair, checkpoint):
         ("infrared.png visible.png -o f.png --model text.png", "not a checkpoint"),
         ("infrared.png visible.png -o f.png --device gpu", "device='gpu' is unknown"),
         ("infrared.png visible.png -o f.png --precision half", "precision='half' is unknown"),
-        ("infrared.png visible.png -o f.png --tile wide", "tile='wide'"),
-        ("infrared.png visible.png -o f.png --tile 3", "tile=3 is not understood: expected 'auto'"),
+        ("infrared.png visible.png -o f.png --tile-size wide", "tile_size='wide'"),
+        (
+            "infrared.png visible.png -o f.png --tile-size 3",
+            "tile_size=3 is not understood: expected 'auto'",
+        ),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(pair, arguments, words):
@@ -370,18 +372,18 @@ def test_evaluate_folders_and_methods(tmp_path, checkpoint):
     write(tmp_path / "a" / "west.png", a, "YX")
     (tmp_path / "b" / "notes.txt").touch()
     command = ["evaluate", *(tmp_path / side for side in ("a", "b", "fused")), "--metric", "SSIM"]
-    methods = ["--method", "laplacian", "--method", checkpoint, "--format", "csv"]
+    methods = ["--method", "pyramid", "--method", checkpoint, "--format", "csv"]
     done = CliRunner().invoke(app, [str(part) for part in command + methods])
     assert done.stderr == "gifnet: left out, since not in every folder: west.\n"
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert [(row["image"], row["method"]) for row in rows] == [
         (image, method)
         for image in ("north", "south", "mean", "SD")
-        for method in ("fused", "laplacian", str(checkpoint))
+        for method in ("fused", "pyramid", str(checkpoint))
     ]
     ours = {
         "fused": lambda a, b: a // 2 + b // 2,
-        "laplacian": laplacian,
+        "pyramid": lambda a, b: fuse(a, b, model="pyramid"),
         str(checkpoint): lambda a, b: fuse(a, b, model=checkpoint),
     }
     for method, function in ours.items():
@@ -479,7 +481,7 @@ def test_train_and_train_alike(tmp_path, monkeypatch):
         write(f"pairs/{side}/1.png", plane, "YX")
     sizes = ["--steps", 1, "--stem-steps", 0, "--batch", 1, "--side", 48]
     gifnet("train", "--pairs", "pairs", *sizes, "--seed", 3, "-o", "first", "--device", "cpu")
-    gifnet("train", "--like", "first/gifnet.safetensors", "-o", "again", "--device", "cpu")
+    gifnet("train", "--recipe-from", "first/gifnet.safetensors", "-o", "again", "--device", "cpu")
     first, again = (Path(run, "gifnet.safetensors").read_bytes() for run in ("first", "again"))
     assert first == again
     gifnet(
@@ -490,8 +492,8 @@ def test_train_and_train_alike(tmp_path, monkeypatch):
     message = gifnet("train", "--pairs", "pairs", "--recipe", "x", "-o", "none", code=2)
     assert "recipe='x' is unknown: expected 'faithful' or 'paper'" in message
     gifnet("train", "--pairs", "pairs", "--start", "first/gifnet.safetensors", *sizes, "-o", "on")
-    message = gifnet("train", "--like", "on/gifnet.safetensors", "-o", "none", code=2)
+    message = gifnet("train", "--recipe-from", "on/gifnet.safetensors", "-o", "none", code=2)
     assert "went on from other weights (gifnet.safetensors): expected them with --start" in message
-    again = ["--like", "first/checkpoint.pt", "--pairs", "", "-o", "none"]
+    again = ["--recipe-from", "first/checkpoint.pt", "--pairs", "", "-o", "none"]
     assert "nothing to train on" in gifnet("train", *again, code=2)
     assert not Path("none").exists()

@@ -64,28 +64,41 @@ def test_mix_with_itself_changes_nothing(picture):
 @pytest.mark.parametrize(
     ("color", "a", "b", "preferred", "expected"),
     [
-        ("auto", False, False, "auto", "none"),
-        ("auto", True, False, "auto", "a"),
-        ("auto", False, True, "auto", "b"),
-        ("auto", True, True, "auto", "both"),
-        ("auto", True, True, "b", "b"),
-        ("auto", True, False, "b", "a"),
-        ("auto", True, True, "gray", "none"),
-        ("a", True, True, "b", "a"),
-        ("b", True, True, "auto", "b"),
-        ("gray", True, True, "a", "none"),
+        ("auto", False, False, "auto", ()),
+        ("auto", True, False, "auto", (0,)),
+        ("auto", False, True, "auto", (1,)),
+        ("auto", True, True, "auto", (0, 1)),
+        ("auto", True, True, "b", (1,)),
+        ("auto", True, False, "b", (0,)),
+        ("auto", True, True, "gray", ()),
+        ("a", True, True, "b", (0,)),
+        ("b", True, True, "auto", (1,)),
+        ("gray", True, True, "a", ()),
     ],
 )
 def test_choose_chroma(color, a, b, preferred, expected):
-    assert choose_chroma(color, a, b, preferred) == expected
+    assert choose_chroma(color, [a, b], preferred) == expected
 
 
 def test_colour_of_a_gray_image():
     with pytest.raises(OptionError, match="colour of b, which is gray"):
-        choose_chroma("b", True, False)
+        choose_chroma("b", [True, False])
 
 
 @pytest.mark.parametrize("nonsense", ["both", "rgb", None, 1])
 def test_color_nonsense(nonsense):
     with pytest.raises(OptionError, match="'auto', 'a', 'b' or 'gray'"):
-        choose_chroma(nonsense, True, True)
+        choose_chroma(nonsense, [True, True])
+
+
+def test_displayed_is_of_what_a_viewer_shows():
+    assert choose_chroma("displayed", [True, False], "b", displayed=True) == (0,)
+    with pytest.raises(OptionError, match="color='displayed' is not understood"):
+        choose_chroma("displayed", [True, False])
+
+
+def test_one_image_has_its_own_colour_or_none():
+    assert choose_chroma("auto", [True]) == (0,)
+    assert choose_chroma("gray", [True]) == ()
+    with pytest.raises(OptionError, match="expected 'auto' or 'gray'"):
+        choose_chroma("a", [True])

@@ -12,14 +12,16 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from napari_gifnet.backend import Backend
 from napari_gifnet.files.formats import Length, make_folder, write
 from napari_gifnet.files.samples import SampleImage, load_sample
-from napari_gifnet.fusion import plan_fusion
 from napari_gifnet.models import DEFAULT_MODEL
+from napari_gifnet.planes.job import resolve
+from napari_gifnet.planes.request import request_of_arrays
 
 from .console import note
 from .fusing import carry_out
-from .options import DeviceName, ModelName, Precision, Tile
+from .options import DeviceName, ModelName, Precision, TileSize, parse_tile_size
 
 FOLDER = Path("gifnet-demo")
 NAMES = ("gifnet-demo.png", "gifnet-demo.tif")
@@ -59,7 +61,7 @@ def demo(
     model: ModelName = DEFAULT_MODEL,
     device: DeviceName = "auto",
     precision: Precision = "auto",
-    tile: Tile = "auto",
+    tile_size: TileSize = "auto",
 ) -> None:
     """See it at work: fuse a brain's PET with its MRI and show all three in napari.
 
@@ -80,13 +82,14 @@ def demo(
     if output is not None:
         make_folder(output)
     in_heat, anatomy, grid, shown = load_slices(slices)
-    plan = plan_fusion(in_heat, anatomy, task="pet_mri", dtype=np.uint8)
-    fused, doings = carry_out(plan, model, device, precision, tile)
-    typer.echo(doings)
+    request = request_of_arrays((in_heat, anatomy), ("PET", "MRI"), task="pet_mri", dtype=np.uint8)
+    backend = Backend(device, precision, parse_tile_size(tile_size))
+    fused, made_how = carry_out(resolve(request), model, backend)
+    typer.echo(made_how)
     if output is None:
         _open_napari(fused, grid, shown)
     else:
-        _write(output, in_heat, anatomy, fused, grid, shown, doings)
+        _write(output, in_heat, anatomy, fused, grid, shown, made_how)
 
 
 def find_trouble_with_windows() -> str | None:
@@ -182,16 +185,16 @@ def _write(
     fused: np.ndarray,
     grid: Any,
     shown: int,
-    doings: str,
+    made_how: str,
 ) -> None:
     picture, stack = (folder / name for name in NAMES)
     gray = np.stack([anatomy[shown]] * 3, axis=-1)
     row = np.hstack([gray, np.uint8(255 * in_heat[shown]), fused[shown]])
     enlarged = row.repeat(ZOOM, axis=0).repeat(ZOOM, axis=1)
-    write(picture, enlarged, "YXS", description=f"MRI, PET, fused; {doings}")
+    write(picture, enlarged, "YXS", description=f"MRI, PET, fused; {made_how}")
     spacing = {
         axis: Length(float(size), unit)
         for axis, size, unit in zip("ZYX", grid.scale, grid.units, strict=True)
     }
-    write(stack, fused, "ZYXS", spacing=spacing, description=doings)
+    write(stack, fused, "ZYXS", spacing=spacing, description=made_how)
     typer.echo(f"{picture}: MRI, PET and both fused; {stack}: all {len(fused)} slices.")

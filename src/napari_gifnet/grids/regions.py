@@ -25,7 +25,11 @@ def displayed_axes(order: Sequence[int], ndim: int) -> tuple[int, int]:
 
 
 def plane_at(
-    grid: WorldGrid, point: ArrayLike, axes: tuple[int, int], units: Sequence[Any] | None = None
+    grid: WorldGrid,
+    point: ArrayLike,
+    axes: tuple[int, int],
+    units: Sequence[Any] | None = None,
+    within: tuple[slice, ...] | None = None,
 ) -> tuple[slice, ...]:
     """Return the region of the plane that napari shows at a point of the world.
 
@@ -38,11 +42,13 @@ def plane_at(
         The axes of the grid that are displayed; the point's coordinates along them do not matter.
     units : sequence of units, optional
         Those of the point, ``viewer.dims.units``, where they are not the grid's.
+    within : tuple of slice, optional
+        A region of the grid: the plane is cut to it, the nearest one where it has none there.
 
     Raises
     ------
     ImageError
-        If the grid has no plane there.
+        If the grid has no plane there, and no region was given.
     """
     at = grid.to_world((np.array(grid.shape) - 1) / 2)
     given = np.asarray(point, float)[-grid.ndim :]
@@ -51,9 +57,11 @@ def plane_at(
     hidden = [axis for axis in range(grid.ndim) if axis not in axes]
     inverse = grid.inverse
     index = np.rint(inverse[np.ix_(hidden, hidden)] @ at[hidden] + inverse[hidden, -1]).astype(int)
-    region = [slice(None)] * grid.ndim
+    region = [slice(None)] * grid.ndim if within is None else list(within)
     for axis, i in zip(hidden, index, strict=True):
-        if not 0 <= i < grid.shape[axis]:
+        if within is not None:
+            i = min(max(i, within[axis].start), within[axis].stop - 1)
+        elif not 0 <= i < grid.shape[axis]:
             raise ImageError(
                 f"the current slice lies outside of {grid.name!r}, which spans {grid.extent_text}; "
                 "move the slider to it, or fuse all slices"

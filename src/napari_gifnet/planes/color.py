@@ -7,6 +7,8 @@ whole gray levels of 8 bits; its luma plane is ours, truncated.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +16,6 @@ import numpy as np
 from napari_gifnet.errors import OptionError
 
 ColorPolicy = Literal["auto", "a", "b", "gray"]
-ChromaRule = Literal["a", "b", "both", "none"]
 
 _R, _G, _B = 0.299, 0.587, 0.114
 _LUMA = np.array([_R, _G, _B], np.float32)
@@ -68,40 +69,76 @@ def mix_chroma(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def choose_chroma(
-    color: Any, a_in_color: bool, b_in_color: bool, preferred: ColorPolicy = "auto"
-) -> ChromaRule:
-    """Return whose chroma the result gets.
+    color: Any, in_color: Sequence[bool], preferred: ColorPolicy = "auto", displayed: bool = False
+) -> tuple[int, ...]:
+    """Return which inputs give the result its chroma; () for a gray result.
 
     Parameters
     ----------
-    color : {"auto", "a", "b", "gray"}
-        ``"auto"``: of whichever input has colour, both weighted; ``"gray"``: a gray result.
-    a_in_color, b_in_color : bool
-        Which inputs are RGB.
+    color : {"auto", "a", "b", "gray"} or "displayed"
+        ``"auto"``: of whichever inputs have colour, weighted; ``"gray"``: a gray result;
+        ``"displayed"`` is ``"auto"`` of inputs that are fused in their colormaps.
+    in_color : sequence of bool
+        Which inputs have colour.
     preferred : {"auto", "a", "b", "gray"}
         What a task puts in the place of ``"auto"``, if the input it names has colour.
+    displayed : bool
+        Whether ``"displayed"`` is understood: a viewer shows the inputs.
 
     Raises
     ------
     OptionError
         `color` is none of these, or names an input without colour.
     """
-    in_color = {"a": a_in_color, "b": b_in_color}
-    if color == "auto" and (preferred == "gray" or in_color.get(preferred)):
-        color = preferred
-    if color == "gray":
-        return "none"
-    if color == "auto":
-        if a_in_color and b_in_color:
-            return "both"
-        return "a" if a_in_color else "b" if b_in_color else "none"
-    if color not in ("a", "b"):
+    places = {"a": 0, "b": 1} if len(in_color) > 1 else {}
+    policies = ["auto", *places, "gray", *(["displayed"] if displayed else [])]
+    if not isinstance(color, str) or color not in policies:
         raise OptionError(
-            f"color={color!r} is not understood: expected 'auto', 'a', 'b' or 'gray'."
+            f"color={color!r} is not understood: expected {', '.join(map(repr, policies[:-1]))} or "
+            f"{policies[-1]!r}."
         )
-    if not in_color[color]:
+    wanted = color
+    if color == "auto" and (preferred == "gray" or in_color[places.get(preferred, 0)]):
+        wanted = preferred
+    if wanted == "gray":
+        return ()
+    if wanted in ("auto", "displayed"):
+        return tuple(place for place, has_color in enumerate(in_color) if has_color)
+    place = places[wanted]
+    if not in_color[place]:
         raise OptionError(
             f"color={color!r} asks for the colour of {color}, which is gray: "
             "expected a last axis of 3 or 4 there, or color='auto'."
         )
-    return color
+    return (place,)
+
+
+@dataclass(frozen=True, eq=False)
+class Appearance:
+    """How a viewer shows a gray image, or changes the tones of one in colour.
+
+    Attributes
+    ----------
+    gamma : float
+    colors : array (n,) or (n, 3), or None
+        The colormap from low to high, shades or colours in [0, 1].
+    """
+
+    gamma: float = 1.0
+    colors: np.ndarray | None = None
+
+    @property
+    def in_color(self) -> bool:
+        """Whether what is shown has colour."""
+        return self.colors is not None and self.colors.ndim == 2
+
+    def __call__(self, unit: np.ndarray) -> np.ndarray:
+        """Map values in [0, 1], (Y, X) → (Y, X) or (Y, X, 3): gamma, then the colormap."""
+        toned = unit**self.gamma if self.gamma != 1 else unit
+        if self.colors is None:
+            return toned.astype(np.float32, copy=False)
+        at = np.linspace(0, 1, len(self.colors))
+        channels = [
+            np.interp(toned, at, c).astype(np.float32) for c in np.atleast_2d(self.colors.T)
+        ]
+        return channels[0] if self.colors.ndim == 1 else np.stack(channels, axis=-1)

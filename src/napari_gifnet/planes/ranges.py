@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any, Literal, cast, get_args
 
@@ -17,54 +17,71 @@ Range = tuple[float, float]
 Intensity = Policy | Range
 
 PERCENTILES = (0.1, 99.9)
-_CHUNK = 2**20
 _SAMPLE = 2**22
 
 
-def split_intensity(intensity: Any) -> tuple[Intensity, Intensity]:
-    """Return the intensity policies of a and b; two numbers are one range for both.
+def split_intensity(
+    intensity: Any, count: int, shown: Sequence[Range | None]
+) -> list[Policy | Range]:
+    """Return the intensity policy of each image; two numbers are one range for all.
+
+    Parameters
+    ----------
+    intensity : policy, (low, high), or a sequence of `count` of these
+    count : int
+        How many images there are.
+    shown : sequence of (low, high) or None
+        What ``"layer"`` means for each: the range it is shown in; None where no viewer shows it.
+
+    Raises
+    ------
+    OptionError
+        One of them is not understood.
 
     Examples
     --------
-    >>> split_intensity((0, 4095))
-    ((0.0, 4095.0), (0.0, 4095.0))
-    >>> split_intensity(("minmax", (0, 4095)))
-    ('minmax', (0.0, 4095.0))
+    >>> split_intensity((0, 4095), 2, [None, None])
+    [(0.0, 4095.0), (0.0, 4095.0)]
+    >>> split_intensity(("minmax", (0, 4095)), 2, [None, None])
+    ['minmax', (0.0, 4095.0)]
     """
-    if is_intensity_pair(intensity):
-        return check_intensity(intensity[0]), check_intensity(intensity[1])
-    return (check_intensity(intensity),) * 2
+    policies = intensity if names_each(intensity, count) else (intensity,) * count
+    return [check_intensity(policy, limits) for policy, limits in zip(policies, shown, strict=True)]
 
 
-def is_intensity_pair(intensity: Any) -> bool:
-    """Whether `intensity` names a policy for a and another for b, rather than one for both."""
+def names_each(intensity: Any, count: int) -> bool:
+    """Whether `intensity` names a policy for each image, rather than one for all."""
     return (
-        isinstance(intensity, (tuple, list))
-        and len(intensity) == 2
+        count > 1
+        and isinstance(intensity, (tuple, list))
+        and len(intensity) == count
         and not all(isinstance(part, Real) for part in intensity)
     )
 
 
-def check_intensity(intensity: Any) -> Intensity:
+def check_intensity(intensity: Any, shown: Range | None = None) -> Policy | Range:
     """Return one policy, or one range as two floats; raise OptionError if it is neither."""
     if isinstance(intensity, str) and intensity in get_args(Policy):
         return cast("Policy", intensity)
+    if isinstance(intensity, str) and intensity == "layer" and shown is not None:
+        return shown
     if (
         isinstance(intensity, (tuple, list))
         and len(intensity) == 2
-        and all(isinstance(part, Real) for part in intensity)
+        and all(isinstance(part, Real) and not isinstance(part, bool) for part in intensity)
     ):
         low, high = (float(part) for part in intensity)
         if low < high and math.isfinite(high - low):
             return low, high
+    of_layers = "" if shown is None else "'layer', which is the contrast limits, "
     raise OptionError(
-        f"intensity={intensity!r} is not understood: expected one of "
+        f"intensity={intensity!r} is not understood: expected {of_layers}one of "
         f"{', '.join(map(repr, get_args(Policy)))}, or (low, high) with low < high, "
-        "or a pair of these for a and b."
+        "or one of these for each image."
     )
 
 
-def range_without_looking(dtype: np.dtype, intensity: Intensity) -> Range | None:
+def range_without_looking(dtype: np.dtype, intensity: Policy | Range) -> Range | None:
     """Return the range that does not depend on the values, or None where it does.
 
     ``"dtype"`` is the full range of an integer type, and [0, 1] for booleans and floats.
@@ -78,40 +95,31 @@ def range_without_looking(dtype: np.dtype, intensity: Intensity) -> Range | None
     return None
 
 
-def chunks(image: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the values of `image` in flat pieces, so that a memory-mapped one is never copied."""
-    yield from cast(
-        "Iterable[np.ndarray]",
-        np.nditer(image, flags=["external_loop", "buffered"], order="K", buffersize=_CHUNK),
-    )
-
-
-def measure_range(image: np.ndarray, intensity: Intensity, name: str) -> Range:
+def measure_range(image: np.ndarray, intensity: Policy, name: str, leading: int = 0) -> Range:
     """Return the (low, high) of `image` that become 0 and 1.
 
     Parameters
     ----------
     image : array
-        Boolean, integer or floating point, of any shape.
-    intensity : {"auto", "dtype", "minmax", "percentile"} or (low, high)
-        ``"auto"`` is ``"dtype"`` for uint8, booleans and floats within [0, 1], else ``"minmax"``.
-        ``"percentile"`` takes the 0.1st and the 99.9th, of an even sample where the image is large.
+        Boolean, integer or floating point; what is masked takes no part.
+    intensity : {"auto", "minmax", "percentile"}
+        ``"auto"`` is [0, 1] for floats within it, else ``"minmax"``. ``"percentile"`` takes the
+        0.1st and the 99.9th, of an even sample where the image is large.
     name : str
         What an error calls the image.
+    leading : int
+        How many axes stand before those of a plane; it is read plane by plane.
 
     Raises
     ------
     ImageError
         No value is finite.
     """
-    known = range_without_looking(image.dtype, intensity)
-    if known is None:
-        step = sample_step(image.size)
-        parts = [summarise(chunk, intensity, step) for chunk in chunks(image)]
-        return combine(parts, image.dtype, intensity, name)
-    if image.dtype.kind == "f" and not any(np.isfinite(chunk).any() for chunk in chunks(image)):
-        raise _nothing_finite(name)
-    return known
+    step = sample_step(image.size)
+    planes = (image[index] for index in np.ndindex(image.shape[:leading]))
+    return combine(
+        [summarise(plane, intensity, step) for plane in planes], image.dtype, intensity, name
+    )
 
 
 def sample_step(size: int) -> int:
@@ -119,23 +127,27 @@ def sample_step(size: int) -> int:
     return size // _SAMPLE | 1
 
 
-def summarise(values: np.ndarray, intensity: Intensity, step: int) -> np.ndarray:
+def summarise(plane: np.ndarray, intensity: Policy, step: int) -> np.ndarray:
     """Return finite values that stand for all: every `step`-th for percentiles, or extremes."""
+    if isinstance(plane, np.ma.MaskedArray):
+        plane = plane.compressed()
     if intensity == "percentile":
-        sample = values.ravel()[::step].astype(float)
+        sample = plane.ravel()[::step].astype(float)
         return sample[np.isfinite(sample)]
-    extremes = np.array([values.min(), values.max()], float)
+    if not plane.size:
+        return np.empty(0)
+    extremes = np.array([plane.min(), plane.max()], float)
     if np.isfinite(extremes).all():
         return extremes
-    finite = values[np.isfinite(values)]
+    finite = plane[np.isfinite(plane)]
     return np.array([finite.min(), finite.max()], float) if finite.size else np.empty(0)
 
 
-def combine(parts: list[np.ndarray], dtype: np.dtype, intensity: Intensity, name: str) -> Range:
-    """Return the range of an image from what `summarise` kept of each of its pieces."""
+def combine(parts: list[np.ndarray], dtype: np.dtype, intensity: Policy, name: str) -> Range:
+    """Return the range of an image from what `summarise` kept of each of its planes."""
     values = np.concatenate(parts)
     if not values.size:
-        raise _nothing_finite(name)
+        raise nothing_finite(name)
     low, high = float(values.min()), float(values.max())
     if intensity == "auto" and dtype.kind == "f" and low >= 0 and high <= 1:
         return 0.0, 1.0
@@ -151,7 +163,8 @@ def combine(parts: list[np.ndarray], dtype: np.dtype, intensity: Intensity, name
     return low, high
 
 
-def _nothing_finite(name: str) -> ImageError:
+def nothing_finite(name: str) -> ImageError:
+    """Return the error of an image that is all NaN."""
     return ImageError(f"{name} has no finite pixel: expected an image that is not all NaN.")
 
 
@@ -163,8 +176,12 @@ def join_ranges(first: Range, second: Range) -> Range:
 def to_unit(values: np.ndarray, value_range: Range) -> np.ndarray:
     """Map `value_range` to [0, 1] in float32; what lies outside is clipped, an empty range is 0.
 
-    Non-finite values become NaN.
+    Non-finite and masked values become NaN.
     """
+    if isinstance(values, np.ma.MaskedArray):
+        unit = to_unit(values.data, value_range)
+        unit[np.ma.getmaskarray(values)] = np.nan
+        return unit
     largest = 2 * max(abs(value_range[0]), abs(value_range[1]))
     kind = np.result_type(values.dtype, np.float32, np.min_scalar_type(largest))
     low, high = (kind.type(limit) for limit in value_range)

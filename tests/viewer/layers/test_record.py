@@ -64,7 +64,7 @@ def test_what_the_record_says(viewer, options, checkpoint):
         viewer.layers["colour"],
         task="infrared_visible",
         extent=shapes,
-        tile=32,
+        tile_size=32,
         **options,
     )
     said = record(result)
@@ -76,7 +76,7 @@ def test_what_the_record_says(viewer, options, checkpoint):
     }
     assert said["model"] == checkpoint
     assert said["sha256"] == load_model(checkpoint).sha256
-    assert (said["device"], said["precision"], said["tile"]) == ("cpu", "float32", 32)
+    assert (said["device"], said["precision"], said["tile_size"]) == ("cpu", "float32", 32)
     stack, color = said["inputs"]
     assert stack == {
         "layer": "stack",
@@ -125,7 +125,7 @@ def assert_same(got: Image, wanted: Image):
     ("names", "extra"),
     [
         (("stack", "it's a plane"), {}),
-        (("stack", "it's a plane"), {"gamma": True, "intensity": "percentile", "tile": None}),
+        (("stack", "it's a plane"), {"gamma": True, "intensity": "percentile", "tile_size": None}),
         (("stack", "it's a plane"), {"axes": (1, 2), "lazy": True, "color": "displayed"}),
         (("stack", "colour"), {"task": "infrared_visible", "interpolation": "cubic"}),
         (("colour", "stack"), {"grid": "finer", "color": "gray"}),
@@ -199,8 +199,8 @@ def files(tmp_path):
     ("count", "extra"),
     [
         (2, {"task": "infrared_visible"}),
-        (2, {"color": "gray", "tile": 64, "intensity": ("percentile", "layer")}),
-        (1, {"tile": None}),
+        (2, {"color": "gray", "tile_size": 64, "intensity": ("percentile", "layer")}),
+        (1, {"tile_size": None}),
         (1, {"intensity": "minmax", "color": "gray"}),
     ],
 )

@@ -8,50 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_gifnet.errors import OptionError
-from napari_gifnet.grids.regions import box_around, displayed_axes, plane_at
-from napari_gifnet.grids.world_grid import WorldGrid, unit_factors
+from napari_gifnet.grids.regions import box_around, plane_at
+from napari_gifnet.grids.world_grid import WorldGrid
+
+from .current import Box, Current
 
 if TYPE_CHECKING:
-    from napari.components import Dims
-    from napari.layers import Image, Shapes
+    from napari.layers import Shapes
     from numpy.typing import NDArray
 
 Region = tuple[slice, ...]
-Box = tuple[tuple[float, ...], tuple[float, ...]]
-
-
-def visible_box(layer: Image, dims: Dims, *others: Image) -> Box:
-    """Return the box of the world that a viewer shows: its lowest and highest corner.
-
-    It ends where the layer ends. Only the coordinates along the displayed axes mean anything.
-
-    Parameters
-    ----------
-    layer : napari.layers.Image
-        Drawn by the viewer.
-    dims : napari.components.Dims
-        Of the viewer; the box is in its units, and along its last axes.
-    *others : napari.layers.Image
-        Layers that will do as well, where napari (0.9.2) does not know what of `layer` is visible:
-        it forgets to convert units if those of the viewer are others, and of a multiscale layer it
-        knows the tile that was loaded, which may be much larger.
-
-    Raises
-    ------
-    OptionError
-        No layer is in the units of the viewer.
-    """
-    units = _units(dims)
-    for each in sorted((layer, *others), key=lambda image: image.multiscale):
-        shown = WorldGrid.from_layer(each, each.data_level)
-        if units is None or (unit_factors(shown.units, units) == 1).all():
-            low, high = np.array(each.corner_pixels, float)
-            corners = shown.to_world(list(product(*zip(low - 0.5, high + 0.5, strict=True))))
-            return tuple(corners.min(axis=0).tolist()), tuple(corners.max(axis=0).tolist())
-    raise OptionError(
-        f"What is visible of {layer.name!r}, in {layer.units[-1]:~}, is not known in a viewer that "
-        f"shows {units[-1]:~}: set its units, or choose the region with a Shapes layer."
-    )
 
 
 def needs_view(extent: Any) -> bool:
@@ -62,7 +28,7 @@ def needs_view(extent: Any) -> bool:
 
 
 def choose_axes(
-    grid: WorldGrid, axes: tuple[int, int] | None, dims: Dims | None
+    grid: WorldGrid, axes: tuple[int, int] | None, current: Current | None
 ) -> tuple[int, int]:
     """Return the axes of the planes: those asked for, else those on display, else the last two."""
     if axes is not None:
@@ -77,15 +43,13 @@ def choose_axes(
             f"axes={axes!r} are not two of the {grid.ndim} axes of {grid.name!r}: expected "
             "(rows, columns), for instance (-2, -1)."
         )
-    if dims is None:
+    if current is None:
         return grid.ndim - 2, grid.ndim - 1
-    missing = max(grid.ndim - len(dims.order), 0)
-    order = (*range(missing), *(axis + missing for axis in dims.order))
-    return displayed_axes(order, grid.ndim)
+    return current.axes_of(grid)
 
 
 def choose_region(
-    grid: WorldGrid, axes: tuple[int, int], extent: Any, dims: Dims | None, view: Box | None
+    grid: WorldGrid, axes: tuple[int, int], extent: Any, current: Current | None
 ) -> Region:
     """Return the voxels of a grid that are meant.
 
@@ -96,10 +60,8 @@ def choose_region(
         Of the planes.
     extent : {"all", "slice", "view"}, Shapes layer, box or slices, or a tuple of the first four
         As `LayerOptions` describes it.
-    dims : napari.components.Dims, optional
-        Of the viewer.
-    view : ((low, …), (high, …)), optional
-        As `visible_box` returns it.
+    current : Current, optional
+        What the viewer shows.
 
     Raises
     ------
@@ -108,24 +70,22 @@ def choose_region(
     OptionError
         `extent` is not understood, or asks for a viewer where there is none.
     """
-    return _normal(grid, _find(grid, axes, extent, dims, view))
+    return _normal(grid, _find(grid, axes, extent, current))
 
 
-def _find(
-    grid: WorldGrid, axes: tuple[int, int], extent: Any, dims: Dims | None, view: Box | None
-) -> Region:
+def _find(grid: WorldGrid, axes: tuple[int, int], extent: Any, current: Current | None) -> Region:
     from napari.layers import Shapes
 
     if isinstance(extent, str) and extent == "all":
         return (slice(None),) * grid.ndim
     if isinstance(extent, str) and extent in ("slice", "view"):
-        if dims is None or (extent == "view" and view is None):
+        if current is None or (extent == "view" and current.view is None):
             raise OptionError(
                 f"extent={extent!r} is that of a viewer, and none is given: add viewer=viewer."
             )
         if extent == "slice":
-            return plane_at(grid, dims.point, axes, _units(dims))
-        return _around(grid, _corners(view), axes, dims)
+            return plane_at(grid, current.point, axes, current.units)
+        return _around(grid, _corners(current.view), axes, current)
     if isinstance(extent, Shapes):
         vertices, units = _vertices(extent), extent.units
         return box_around(grid, vertices, _shared(grid, axes, vertices), units)
@@ -133,26 +93,24 @@ def _find(
         if all(isinstance(part, slice) for part in extent) and len(extent) == grid.ndim:
             return tuple(extent)
         if all(isinstance(part, (str, Shapes)) for part in extent):
-            regions = [choose_region(grid, axes, part, dims, view) for part in extent]
+            regions = [choose_region(grid, axes, part, current) for part in extent]
             return tuple(
                 slice(max(p.start for p in parts), min(p.stop for p in parts))
                 for parts in zip(*regions, strict=True)
             )
         box = _as_box(extent)
         if box is not None:
-            return _around(grid, _corners(box), tuple(range(grid.ndim)), dims)
+            return _around(grid, _corners(box), tuple(range(grid.ndim)), current)
     raise OptionError(
         f"extent={extent!r} is not understood: expected 'all', 'slice', 'view', a Shapes layer, a "
         f"box ((low, …), (high, …)) of the world, or {grid.ndim} slices."
     )
 
 
-def _units(dims: Dims) -> Any:
-    return getattr(dims, "units", None)  # new in napari 0.9
-
-
-def _around(grid: WorldGrid, corners: Any, axes: tuple[int, ...], dims: Dims | None) -> Region:
-    units = None if dims is None else _units(dims)
+def _around(
+    grid: WorldGrid, corners: Any, axes: tuple[int, ...], current: Current | None
+) -> Region:
+    units = None if current is None else current.units
     return box_around(grid, corners, _shared(grid, axes, corners), units)
 
 

@@ -10,22 +10,20 @@ from typing import TYPE_CHECKING, Any
 from napari_gifnet import __version__
 from napari_gifnet.errors import OptionError
 from napari_gifnet.files.formats import read
-from napari_gifnet.models import DEFAULT_MODEL, Model
+from napari_gifnet.models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from napari_gifnet.engine import Engine
-    from napari_gifnet.planes.ranges import Range
+    from napari_gifnet.fusers import Fuser
 
-    from .job import LayerPlan
+    from .job import LayerJob
 
 Record = Mapping[str, Any]
 
 
 def describe_run(
-    plan: LayerPlan,
-    model: Model,
-    engine: Engine,
-    ranges: tuple[Range, Range],
+    plan: LayerJob,
+    fuser: Fuser,
+    normalization: str,
     notes: Sequence[str],
     seconds: float | None,
 ) -> dict[str, Any]:
@@ -33,21 +31,19 @@ def describe_run(
 
     Parameters
     ----------
-    plan : LayerPlan
-    model : Model
-    engine : Engine
+    plan : LayerJob
+        Its ranges measured.
+    fuser : Fuser
         After the run, so that it knows the tile it used in the end.
-    ranges : pair of (low, high)
-        What became 0 and 1.
+    normalization : {"plane", "stack"}
+        What the network's normalisations measured.
     notes : sequence of str
-        Of the engine.
+        Of the fuser.
     seconds : float or None
         What the run took; None where the planes are still to be computed.
     """
     import napari
     import torch
-
-    from napari_gifnet.engine.gifnet_engine import UNBOUNDED
 
     options = plan.options
     return {
@@ -57,25 +53,20 @@ def describe_run(
             "torch": str(torch.__version__),
         },
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "model": str(options.model.name if isinstance(options.model, Model) else options.model),
-        "sha256": model.sha256,
-        "device": str(engine.device),
-        "device_reason": engine.device_reason,
-        "precision": engine.precision,
-        "tile": None if engine.tile >= UNBOUNDED else int(engine.tile),
+        **fuser.facts,
         "inputs": [
             {
                 **source.facts,
                 "range": [float(limit) for limit in limits],
                 "resampled": not source.lies_on(plan.grid),
             }
-            for source, limits in zip(plan.sources, ranges, strict=False)
+            for source, limits in zip(plan.sources, plan.job.ranges, strict=True)
         ],
         "parameters": {
             "task": options.task,
             "color": options.color,
             "intensity": _plain(options.intensity),
-            "grid": options.grid,
+            "grid": plan.grid_choice,
             "interpolation": options.interpolation,
             "extent": _plain(options.extent),
             "region": [[part.start, part.stop] for part in plan.region],
@@ -84,9 +75,9 @@ def describe_run(
             "gamma": options.gamma,
             "device": options.device,
             "precision": options.precision,
-            "tile": options.tile,
+            "tile_size": options.tile_size,
             "memory": options.memory,
-            "statistics": plan.statistics,
+            "normalization": normalization,
             "lazy": options.lazy,
         },
         "grid_shape": list(plan.grid.shape),
@@ -167,10 +158,13 @@ def as_command(record: Record) -> str:
     if parameters["device"] != "auto":
         words += ["--device", parameters["device"]]
     words += ["--precision", record["precision"]]
-    if parameters["statistics"] != "plane":
-        words += ["--statistics", parameters["statistics"]]
-    if parameters["tile"] != "auto":
-        words += ["--tile", "none" if parameters["tile"] is None else str(parameters["tile"])]
+    if parameters["normalization"] != "plane":
+        words += ["--normalization", parameters["normalization"]]
+    if parameters["tile_size"] != "auto":
+        words += [
+            "--tile-size",
+            "none" if parameters["tile_size"] is None else str(parameters["tile_size"]),
+        ]
     return shlex.join(words)
 
 
@@ -183,7 +177,7 @@ def _keywords(record: Record) -> dict[str, Any]:
         "level": 0,
         "gamma": False,
         "device": "auto",
-        "tile": "auto",
+        "tile_size": "auto",
         "lazy": None,
     }
     keywords = {name: parameters[name] for name in usual if parameters[name] != usual[name]}
@@ -198,8 +192,8 @@ def _keywords(record: Record) -> dict[str, Any]:
     if not _has_usual_planes(record):
         keywords["axes"] = tuple(parameters["axes"])
     keywords["precision"] = record["precision"]
-    if parameters["statistics"] == "plane":
-        keywords["statistics"] = "plane"
+    if parameters["normalization"] == "plane":
+        keywords["normalization"] = "plane"
     return keywords
 
 

@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_gifnet.fusion import fuse, open_engine, plan_fusion, run
-from napari_gifnet.models import Model, load_model
-from napari_gifnet.planes.ranges import Range, join_ranges, measure_range
-from napari_gifnet.planes.tasks import PANSHARPENING
+from napari_gifnet.fusers import Fuser, open_fuser
+from napari_gifnet.fusion import GATHERING, run
+from napari_gifnet.lazy import fuse_lazily
+from napari_gifnet.models import Model
+from napari_gifnet.progress import Progress, Reporting, share_of
 
-from .extent import needs_view, visible_box
-from .job import ORDERS, LayerOptions, LayerPlan, plan_layers
+from .current import Current
+from .extent import needs_view
+from .job import LayerJob, LayerOptions, plan_layers
+from .kept import gather_and_keep, kept_statistics
 from .record import describe_run
-from .source import Source, check_layer
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image
-
-    from napari_gifnet.engine import Engine
-
-__all__ = [
-    "LayerOptions",
-    "LayerPlan",
-    "LayerResult",
-    "enhance_layer",
-    "fuse_layers",
-    "plan_layers",
-    "run_plan",
-    "visible_box",
-]
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +39,23 @@ def fuse_layers(
     layer_b: Image,
     *,
     viewer: Viewer | None = None,
-    progress: Progress | None = None,
-    **options: Any,
+    task: str | None = None,
+    model: str | Path | Model | None = None,
+    color: str = "auto",
+    intensity: Any = "layer",
+    grid: str = "auto",
+    interpolation: str = "linear",
+    extent: Any = "all",
+    axes: tuple[int, int] | None = None,
+    level: int = 0,
+    gamma: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
+    tile_size: Any = "auto",
+    memory: float | None = None,
+    normalization: str = "stack",
+    lazy: bool | None = None,
+    progress: Progress | bool | None = None,
 ) -> Image:
     """Fuse two image layers into a new one.
 
@@ -61,14 +63,46 @@ def fuse_layers(
     ----------
     layer_a, layer_b : napari.layers.Image
         The modality and the detail side. Where their grids differ, one is resampled in world
-        coordinates, units included.
+        coordinates, units included, plane by plane during the run.
     viewer : napari.Viewer, optional
         Says which axes are displayed, and where the current slice and view are.
-    progress : callable, optional
-        ``progress(done, total)``; raise `Cancelled` in it to stop.
-    **options
-        As in `LayerOptions`: task, model, color, intensity, grid, interpolation, extent, axes,
-        level, gamma, device, precision, tile, memory, statistics, lazy.
+    task, model, device, precision, tile_size
+        As for `napari_gifnet.fuse`.
+    color : {"auto", "a", "b", "gray", "displayed"}
+        As for `napari_gifnet.fuse`; "displayed" fuses layers of one channel in the colours of
+        their colormaps.
+    intensity : "layer", policy, (low, high), or a pair of these
+        "layer" is the contrast limits, of layers in colour the full range of their dtype; the others
+        as for `napari_gifnet.fuse`, always of the whole layer, whatever part of it is fused.
+    grid : {"auto", "a", "b", "finer"}
+        Whose grid the result is on, where they differ. "auto" is the finer one for PET with MRI,
+        that of the panchromatic layer for pansharpening, else that of `layer_a`.
+    interpolation : {"linear", "cubic"}
+        Of the layer that is brought onto the other's grid.
+    extent : {"all", "slice", "view"}, Shapes layer, box, or slices; or several of the first four
+        Which part is fused. "slice" and "view" are those of `viewer`; a Shapes layer stands for the
+        box around its selected shapes; a box ((low, …), (high, …)) is of the world, in the viewer's
+        units, or the grid's without one; slices, one for each axis, are voxels of the result's
+        grid. Of a tuple such as ("slice", "view") what they have in common.
+    axes : (rows, columns), optional
+        Which axes of the result's grid are the planes; by default those displayed, or the last two.
+    level : int
+        Of multiscale layers; 0 is the finest.
+    gamma : bool
+        Whether to apply the layers' gamma.
+    memory : float, optional
+        Megabytes to spend on keeping maps rather than computing them twice; by default 560 on a
+        CPU, half of what is free on a GPU. It changes the speed, not the result.
+    normalization : {"stack", "plane"}
+        As for `napari_gifnet.fuse`; "stack" is that of all planes of the grid, whichever part of it
+        is fused, so that nothing flickers as one scrolls and a slice is a slice of the stack. It is
+        gathered once for two layers and their options, and kept.
+    lazy : bool, optional
+        Whether the planes are computed when they are looked at. By default they are, where a
+        layer is not in memory and there is more than one.
+    progress : callable or bool, optional
+        ``progress(done, total)``; what it raises stops the run and comes out as it is. True draws a
+        bar.
 
     Returns
     -------
@@ -81,24 +115,64 @@ def fuse_layers(
     ------
     GIFNetError
         One sentence on why it cannot be done.
+
+    Examples
+    --------
+    >>> from napari.layers import Image
+    >>> a, b = Image(np.zeros((8, 8))), Image(np.ones((8, 8)))
+    >>> fuse_layers(a, b, model="mean", intensity=(0, 1)).data[0, :2]
+    array([0.5, 0.5], dtype=float32)
     """
-    return _run_here(layer_a, layer_b, viewer, progress, options)
+    options = LayerOptions(
+        task=task,
+        model=model,
+        color=color,
+        intensity=intensity,
+        grid=grid,
+        interpolation=interpolation,
+        extent=extent,
+        axes=axes,
+        level=level,
+        gamma=gamma,
+        device=device,
+        precision=precision,
+        tile_size=tile_size,
+        memory=memory,
+        normalization=normalization,
+        lazy=lazy,
+    )
+    return _run_here(layer_a, layer_b, options, viewer, progress)
 
 
 def enhance_layer(
     layer: Image,
     *,
     viewer: Viewer | None = None,
-    progress: Progress | None = None,
-    **options: Any,
+    model: str | Path | Model | None = None,
+    color: str = "auto",
+    intensity: Any = "layer",
+    extent: Any = "all",
+    axes: tuple[int, int] | None = None,
+    level: int = 0,
+    gamma: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
+    tile_size: Any = "auto",
+    memory: float | None = None,
+    normalization: str = "stack",
+    lazy: bool | None = None,
+    progress: Progress | bool | None = None,
 ) -> Image:
     """Sharpen an image layer: fuse it with itself.
 
     Parameters
     ----------
     layer : napari.layers.Image
-    viewer, progress, **options
-        As for `fuse_layers`; tasks and grids are of two layers.
+    color : {"auto", "gray", "displayed"}
+        Keep the layer's colour, drop it, or enhance it in the colours of its colormap.
+    viewer, model, intensity, extent, axes, level, gamma, device, precision, tile_size, memory, \
+normalization, lazy, progress
+        As for `fuse_layers`, for one layer.
 
     Returns
     -------
@@ -109,91 +183,103 @@ def enhance_layer(
     ------
     GIFNetError
         One sentence on why it cannot be done.
+
+    Examples
+    --------
+    >>> from napari.layers import Image
+    >>> enhance_layer(Image(np.eye(5)), model="mean", intensity=(0, 1)).data[0]
+    array([1., 0., 0., 0., 0.], dtype=float32)
     """
-    return _run_here(layer, None, viewer, progress, options)
+    options = LayerOptions(
+        model=model,
+        color=color,
+        intensity=intensity,
+        extent=extent,
+        axes=axes,
+        level=level,
+        gamma=gamma,
+        device=device,
+        precision=precision,
+        tile_size=tile_size,
+        memory=memory,
+        normalization=normalization,
+        lazy=lazy,
+    )
+    return _run_here(layer, None, options, viewer, progress)
 
 
 def _run_here(
     layer_a: Image,
     layer_b: Image | None,
+    options: LayerOptions,
     viewer: Viewer | None,
-    progress: Progress | None,
-    options: dict[str, Any],
+    progress: Progress | bool | None,
 ) -> Image:
     from napari.layers import Image
 
-    chosen, dims, view = LayerOptions(**options), None, None
-    layers = (layer_a,) if layer_b is None else (layer_a, layer_b)
+    current = None
     if viewer is not None:
-        dims = viewer.dims
-        if needs_view(chosen.extent):
-            for layer in layers:
-                check_layer(layer)
-            view = visible_box(layers[0], dims, *layers[1:])
-    plan = plan_layers(layer_a, layer_b, chosen, dims=dims, view=view)
-    result = run_plan(plan, progress)
+        layers = (layer_a,) if layer_b is None else (layer_a, layer_b)
+        current = Current.of(viewer, *layers, with_view=needs_view(options.extent))
+    result = run_plan(plan_layers(layer_a, layer_b, options, current=current), progress)
     return Image(result.data, **result.kwargs)
 
 
 def run_plan(
-    plan: LayerPlan, progress: Progress | None = None, engine: Engine | None = None
+    plan: LayerJob,
+    progress: Progress | bool | None = None,
+    fuser: Fuser | None = None,
+    gather: bool = True,
 ) -> LayerResult:
-    """Carry out a plan; no layer is touched, so that it may be done in any thread.
+    """Carry out the job of layers; no layer is touched, so that it may be done in any thread.
 
     Parameters
     ----------
-    plan : LayerPlan
-    progress : callable, optional
-        ``progress(done, total)``, of bytes while a model is downloaded, then of the engine's
-        steps; raise `Cancelled` in it to stop.
-    engine : Engine, optional
-        One that is at hand, of the plan's model, device, precision and tile.
+    plan : LayerJob
+    progress : callable or bool, optional
+        ``progress(done, total)``, of bytes while a model is downloaded, then of the fuser's steps;
+        what it raises stops the run and comes out as it is.
+    fuser : Fuser, optional
+        One that is at hand, of the plan's model and backend.
+    gather : bool
+        Whether to gather the statistics of the stack if they are not kept yet; if not, and they are
+        not, the planes take their own.
 
     Raises
     ------
     GIFNetError
-        One sentence on what went wrong; Cancelled is what `progress` raised.
+        One sentence on what went wrong.
     """
-    options, report = plan.options, progress or _ignore
+    with Reporting(progress) as report:
+        return _run(plan, report, fuser, gather)
+
+
+def _run(plan: LayerJob, report: Progress, fuser: Fuser | None, gather: bool) -> LayerResult:
     started = time.perf_counter()
-    model = load_model(options.model, progress=progress)
-    own = engine is None
-    engine = engine or open_engine_for(options, model)
-    said = len(engine.notes)
+    own = fuser is None
+    fuser = fuser or open_fuser(plan.options.model, plan.backend, report)
+    said = len(fuser.notes)
+    report(0, 1)
+    try:
+        plan, statistics = plan.measured(), None
+        if fuser.normalizes and plan.normalization == "stack":
+            statistics = kept_statistics(plan, fuser)
+            if statistics is None and gather:
+                statistics = gather_and_keep(plan, fuser, share_of(report, 0, GATHERING))
+                report = share_of(report, GATHERING, 1 - GATHERING)
+        if plan.lazy:
+            data = fuse_lazily(plan.own_planes, plan.options.model, plan.backend, statistics)
+        else:
+            data = run(plan.own_planes, fuser, report, statistics)
+    finally:
+        if own:
+            fuser.release()
 
-    report(0, 1)
-    ranges = _ranges(plan)
-    a, alpha = b, _ = _prepare(plan, plan.a, ranges[0])
-    report(0, 1)
-    if not plan.enhances:
-        b, _ = _prepare(plan, plan.b, ranges[1])
-    report(0, 1)
-    fusing: dict[str, Any] = {
-        "task": options.task if options.task == PANSHARPENING.name else None,
-        "intensity": tuple(
-            (0.0, 1.0) if s.adjusted else r for s, r in zip((plan.a, plan.b), ranges, strict=True)
-        ),
-        "color": {"none": "gray", "both": "auto"}.get(plan.chroma, plan.chroma),
-        "rgb": (plan.a.in_color, plan.b.in_color),
-    }
-    if plan.lazy:
-        running = {"device": options.device, "precision": options.precision, "tile": options.tile}
-        data = fuse(a, b, model=options.model, statistics=plan.statistics, **running, **fusing)
-    else:
-        try:
-            data = run(plan_fusion(a, b, **fusing), engine, progress, plan.statistics)
-        finally:
-            if own:
-                engine.release()
-
-    if plan.transparent:
-        covered = np.isfinite(data[..., 0])
-        alpha = covered.astype(np.float32) if alpha is None else np.where(covered, alpha, 0)
-        data = np.concatenate([data, alpha[..., None]], axis=-1)
-    in_color = plan.chroma != "none"
+    in_color = bool(plan.job.chroma)
     data = np.moveaxis(data, (-3, -2) if in_color else (-2, -1), plan.axes)
     seconds = None if plan.lazy else time.perf_counter() - started
-    record = describe_run(plan, model, engine, ranges, engine.notes[said:], seconds)
+    normalization = "plane" if statistics is None else "stack"
+    record = describe_run(plan, fuser, normalization, fuser.notes[said:], seconds)
     return LayerResult(
         data,
         {
@@ -206,32 +292,3 @@ def run_plan(
             "metadata": {"napari_gifnet": record},
         },
     )
-
-
-def open_engine_for(options: LayerOptions, model: Model) -> Engine:
-    """Return an engine as the options ask for it."""
-    memory = None if options.memory is None else options.memory * 1e6
-    return open_engine(model, options.device, options.precision, options.tile, memory)
-
-
-def _ranges(plan: LayerPlan) -> tuple[Range, Range]:
-    range_a = plan.a.measure_range()
-    if plan.enhances:
-        return range_a, range_a
-    range_b = plan.b.measure_range()
-    if plan.one_range:
-        range_a = range_b = join_ranges(range_a, range_b)
-    return range_a, range_b
-
-
-def _prepare(plan: LayerPlan, source: Source, value_range: Range) -> tuple[Any, Any]:
-    """Return the values and the alpha of a layer on the grid of the result."""
-    order: Any = ORDERS[plan.options.interpolation]
-    values, alpha = source.on(plan.grid, plan.region, plan.axes, value_range, order, plan.lazy)
-    if not plan.lazy:
-        measure_range(values, value_range, repr(source.name))  # refuses what is all NaN
-    return values, alpha
-
-
-def _ignore(done: int, total: int) -> None:
-    pass

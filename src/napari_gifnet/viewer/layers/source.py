@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_gifnet.errors import ImageError, OptionError
-from napari_gifnet.grids.resample import resample
+from napari_gifnet.errors import ImageError
+from napari_gifnet.grids.resample import Resampled
 from napari_gifnet.grids.world_grid import WorldGrid, same_grid
-from napari_gifnet.planes.image import Picture, is_dask
-from napari_gifnet.planes.ranges import (
-    Intensity,
-    Policy,
-    Range,
-    check_intensity,
-    range_without_looking,
-    to_unit,
-)
+from napari_gifnet.planes.arrays import as_array, is_dask
+from napari_gifnet.planes.color import Appearance
+from napari_gifnet.planes.image import ImagePlanes
+from napari_gifnet.planes.ranges import Range, range_without_looking
 
 if TYPE_CHECKING:
     from napari.layers import Image
-    from numpy.typing import NDArray
 
 _SHADES = 1024
 """Samples of a colormap; what lies between two is interpolated."""
@@ -38,16 +30,15 @@ class Source:
     ----------
     name : str
     data : array (..., Y, X) or (..., Y, X, 3 | 4)
-        Of one level; a dask array where the layer's is anything but a numpy array.
+        Of one level; a dask array where the layer's values are not in memory.
     grid : WorldGrid
         Of `data`.
     rgb : bool
         The last axis of `data` is colour.
-    intensity : (low, high) or policy
-        What becomes 0 and 1; a policy where that depends on the values.
-    gamma : float
-    colors : array (n,) or (n, 3), or None
-        The colormap to be applied, from low to high.
+    shown : (low, high)
+        The values that are shown black and white.
+    appearance : Appearance or None
+        What is applied of the layer's gamma and colormap.
     facts : dict
         Where it is from, for the result's metadata.
     """
@@ -56,56 +47,32 @@ class Source:
     data: Any
     grid: WorldGrid
     rgb: bool
-    intensity: Range | Policy
-    gamma: float
-    colors: NDArray[np.float32] | None
+    shown: Range
+    appearance: Appearance | None
     facts: dict[str, Any]
 
     @property
     def lazy(self) -> bool:
-        """Whether the data are a dask array."""
+        """Whether the data are not in memory."""
         return is_dask(self.data)
-
-    @property
-    def in_color(self) -> bool:
-        """Whether what is fused of it has colour."""
-        return self.rgb or (self.colors is not None and self.colors.ndim == 2)
 
     @property
     def has_alpha(self) -> bool:
         """Whether the data are RGBA."""
         return self.rgb and self.data.shape[-1] == 4
 
-    @property
-    def adjusted(self) -> bool:
-        """Whether a gamma or a colormap is applied, after which values lie in [0, 1]."""
-        return self.gamma != 1 or self.colors is not None
-
     def lies_on(self, grid: WorldGrid) -> bool:
         """Whether no resampling is needed."""
         return same_grid(grid, self.grid)
 
-    def measure_range(self) -> Range:
-        """Return the values that become 0 and 1, of the whole level; reads it if it must."""
-        limits = self.intensity
-        if isinstance(limits, str):
-            values = self.data[..., :3] if self.rgb else self.data
-            limits = Picture(values, self.rgb).measure_range(limits, repr(self.name))
-            if not isinstance(limits, tuple):
-                limits = limits.compute()
-        low, high = limits
-        return low, max(high, math.nextafter(low, math.inf))
-
-    def on(
+    def planes_on(
         self,
         grid: WorldGrid,
         region: tuple[slice, ...],
         axes: tuple[int, int],
-        value_range: Range,
         order: Literal[1, 3],
-        lazy: bool,
-    ) -> tuple[Any, Any]:
-        """Return what is to be fused of a region of a grid, and its alpha channel.
+    ) -> ImagePlanes:
+        """Return the layer as planes of a region of a grid, each resampled when it is asked for.
 
         Parameters
         ----------
@@ -113,48 +80,42 @@ class Source:
         region : tuple of slice
             In voxels of `grid`.
         axes : (rows, columns)
-            The axes of the planes; they become the last two.
-        value_range : (low, high)
-            What `measure_range` returned, for a gamma or a colormap.
+            The axes of the planes.
         order : 1 or 3
             Of the interpolation.
-        lazy : bool
-            Whether to return dask arrays, rather than numpy's.
-
-        Returns
-        -------
-        values : array (..., Y, X) or (..., Y, X, 3)
-            NaN where the layer has no voxels.
-        alpha : array (..., Y, X), or None
-            In [0, 1].
         """
-        part = grid.crop(region)
-        data = as_dask(self.data) if lazy else self.data
+        shape = tuple(part.stop - part.start for part in region)
         if self.lies_on(grid):
-            values = data[tuple(region[-self.grid.ndim :])]
+            values = _oriented(self._cropped(grid, region), shape, axes)
         else:
-            values = resample(data, self.grid, part, order=order)
-        if not lazy:
-            values = np.asarray(values)
-        alpha = None
-        if self.has_alpha:
-            opaque = range_without_looking(self.data.dtype, "dtype")
-            alpha = _by_blocks(to_unit, values[..., 3], opaque)
-            alpha = np.moveaxis(np.broadcast_to(alpha, part.shape), axes, (-2, -1))
-            values = values[..., :3]
-        if self.adjusted:
-            channels = 3 if self.in_color and not self.rgb else None
-            values = _by_blocks(
-                adjust, values, value_range, self.gamma, self.colors, channels=channels
-            )
-        channels_at_end = values.shape[-1:] if self.in_color else ()
-        values = np.broadcast_to(values, part.shape + channels_at_end)
-        return np.moveaxis(values, axes, (-3, -2) if self.in_color else (-2, -1)), alpha
+            values = Resampled(self.data, self.grid, grid, region, axes, order)
+        return ImagePlanes(
+            values=values,
+            name=self.name,
+            rgb=self.rgb,
+            leading=tuple(n for axis, n in enumerate(shape) if axis not in axes),
+            measured=self.data[..., :3] if self.rgb else self.data,
+            shown=self.shown,
+            appearance=self.appearance,
+        )
+
+    def _cropped(self, grid: WorldGrid, region: tuple[slice, ...]) -> Any:
+        """Return the values of a region of a grid that the layer lies on, axes it lacks of length 1."""
+        values = self.data[tuple(region[-self.grid.ndim :])]
+        return values[(None,) * (grid.ndim - self.grid.ndim)]
 
 
-def read_layer(
-    layer: Image, level: int, intensity: Intensity | Literal["layer"], gamma: bool, displayed: bool
-) -> Source:
+def _oriented(values: Any, shape: tuple[int, ...], axes: tuple[int, int]) -> Any:
+    """Return values on a grid of `shape` with rows and columns behind the other axes."""
+    ndim = len(shape)
+    leading = [axis for axis in range(ndim) if axis not in axes]
+    for axis in axes:  # a plane that lies across an axis which the layer lacks
+        if values.shape[axis] != shape[axis]:
+            values = values.repeat(shape[axis], axis)
+    return values.transpose(*leading, *axes, *range(ndim, values.ndim))
+
+
+def read_layer(layer: Image, level: int, gamma: bool, displayed: bool) -> Source:
     """Take from an image layer what a run needs.
 
     Parameters
@@ -162,8 +123,6 @@ def read_layer(
     layer : napari.layers.Image
     level : int
         Of a multiscale layer.
-    intensity : policy, (low, high) or "layer"
-        The last one is the layer's contrast limits.
     gamma : bool
         Whether to apply the layer's gamma.
     displayed : bool
@@ -174,51 +133,37 @@ def read_layer(
     ImageError
         It is no image layer, or not one of real numbers.
     OptionError
-        It has no such level, or `intensity` is not understood.
+        It has no such level.
     """
     check_layer(layer)
     grid = WorldGrid.from_layer(layer, level)
-    data = layer.data[level] if layer.multiscale else layer.data
-    if not isinstance(data, np.ndarray):
-        data = as_dask(data)
-    if data.dtype.kind not in "biuf":
-        raise ImageError(
-            f"Layer {layer.name!r} has dtype {data.dtype}: expected booleans, integers or floats; "
-            "convert it, for instance to the magnitude of complex values."
-        )
+    data = as_array(layer.data[level] if layer.multiscale else layer.data, repr(layer.name))
+    rgb = bool(layer.rgb)
+    colors = _colors(layer) if displayed and not rgb else None
+    applied = float(layer.gamma) if gamma else 1.0
     return Source(
         name=layer.name,
         data=data,
         grid=grid,
-        rgb=bool(layer.rgb),
-        intensity=_intensity(layer, data.dtype, intensity),
-        gamma=float(layer.gamma) if gamma else 1.0,
-        colors=_colors(layer) if displayed and not layer.rgb else None,
+        rgb=rgb,
+        shown=_shown(layer, data.dtype),
+        appearance=Appearance(applied, colors) if applied != 1 or colors is not None else None,
         facts={
             "layer": layer.name,
             "path": str(layer.source.path) if layer.source.path else None,
             "sample": list(layer.source.sample) if layer.source.sample else None,
             "shape": [int(n) for n in data.shape],
             "dtype": str(data.dtype),
-            "rgb": bool(layer.rgb),
-            "colormap": layer.colormap.name if displayed and not layer.rgb else None,
+            "rgb": rgb,
+            "colormap": layer.colormap.name if displayed and not rgb else None,
             "gamma": float(layer.gamma) if gamma else None,
         },
     )
 
 
-def as_dask(data: Any) -> Any:
-    """Return a dask array of anything that slices as numpy arrays do."""
-    if is_dask(data):
-        return data
-    import dask.array as da
-
-    return da.from_array(data, name=False)
-
-
 def check_layer(layer: Any) -> None:
     """Raise ImageError if it is no image layer."""
-    from napari.layers import Image, Labels
+    from napari.layers import Image, Labels, Layer
 
     if isinstance(layer, Image):
         return
@@ -227,58 +172,28 @@ def check_layer(layer: Any) -> None:
             f"{layer.name!r} is a Labels layer, whose numbers are names and not intensities: "
             "expected an Image layer; its context menu has 'Convert to Image'."
         )
+    if isinstance(layer, Layer):
+        raise ImageError(
+            f"{layer.name!r} is a {type(layer).__name__} layer: expected an Image layer."
+        )
     raise ImageError(
-        f"{getattr(layer, 'name', layer)!r} is of type {type(layer).__name__}: "
-        "expected an Image layer."
+        f"A {type(layer).__name__} was given: expected a napari Image layer; arrays are for "
+        "napari_gifnet.fuse, or for Image(array)."
     )
 
 
-def adjust(
-    values: NDArray[Any], value_range: Range, gamma: float, colors: NDArray[np.float32] | None
-) -> NDArray[np.float32]:
-    """Return values in [0, 1] as napari shows them: contrast limits, then gamma, then colormap."""
-    unit = to_unit(values, value_range)
-    if gamma != 1:
-        unit **= gamma
-    if colors is None:
-        return unit
-    at = np.linspace(0, 1, len(colors))
-    channels = [np.interp(unit, at, c).astype(np.float32) for c in np.atleast_2d(colors.T)]
-    return channels[0] if colors.ndim == 1 else np.stack(channels, axis=-1)
+def _shown(layer: Image, dtype: np.dtype) -> Range:
+    """Return what is shown black and white; napari shows RGB as it is, whatever its limits say."""
+    if layer.rgb:
+        limits = range_without_looking(dtype, "dtype")
+        assert limits is not None
+        return limits
+    low, high = layer.contrast_limits
+    low, high = float(low), float(high)
+    return low, max(high, float(np.nextafter(low, np.inf)))
 
 
-def _by_blocks(
-    function: Callable[..., Any], values: Any, *arguments: Any, channels: int | None = None
-) -> Any:
-    """Apply a function to an array, or to each block of a dask array; it may add channels."""
-    if not is_dask(values):
-        return function(values, *arguments)
-    added = {}
-    if channels:
-        added = {"new_axis": values.ndim, "chunks": (*values.chunks, (channels,))}
-    meta = np.empty((0,) * (values.ndim + bool(channels)), np.float32)
-    return values.map_blocks(function, *arguments, dtype=np.float32, meta=meta, **added)
-
-
-def _intensity(
-    layer: Image, dtype: np.dtype, intensity: Intensity | Literal["layer"]
-) -> Range | Policy:
-    if isinstance(intensity, str) and intensity == "layer":
-        low, high = layer.contrast_limits
-        return float(low), float(high)
-    try:
-        policy = check_intensity(intensity)
-    except OptionError:
-        raise OptionError(
-            f"intensity={intensity!r} is not understood: expected 'layer', which is the contrast "
-            f"limits, {', '.join(map(repr, get_args(Policy)))}, or (low, high) with low < high, or "
-            "a pair of these for A and B."
-        ) from None
-    known = range_without_looking(dtype, policy)
-    return policy if known is None else known
-
-
-def _colors(layer: Image) -> NDArray[np.float32] | None:
+def _colors(layer: Image) -> np.ndarray | None:
     """Return the layer's colormap from low to high; None for gray, as it changes nothing."""
     if layer.colormap.name == "gray":
         return None

@@ -14,7 +14,8 @@ from napari.qt.threading import FunctionWorker
 from qtpy.QtCore import QObject, Signal
 
 from napari_gifnet.errors import Cancelled, GIFNetError
-from napari_gifnet.viewer.layers.run import LayerPlan, LayerResult, run_plan
+from napari_gifnet.viewer.layers.job import LayerJob
+from napari_gifnet.viewer.layers.run import LayerResult, run_plan
 
 if TYPE_CHECKING:
     import napari
@@ -28,7 +29,7 @@ class BackgroundRun(QObject):
 
     Parameters
     ----------
-    plan : LayerPlan
+    plan : LayerJob
     work : callable
         Called there as ``work(plan, progress=…)``.
 
@@ -49,7 +50,7 @@ class BackgroundRun(QObject):
     failed = Signal(str)
     ended = Signal()
 
-    def __init__(self, plan: LayerPlan, work: Callable[..., LayerResult] = run_plan) -> None:
+    def __init__(self, plan: LayerJob, work: Callable[..., LayerResult] = run_plan) -> None:
         super().__init__()
         self.plan = plan
         self._cancelled = threading.Event()

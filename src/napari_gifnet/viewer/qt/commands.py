@@ -25,7 +25,8 @@ def fuse_selected_layers(viewer: napari.Viewer) -> None:
     from napari.layers import Image
     from napari.utils.notifications import show_error, show_info
 
-    from napari_gifnet.viewer.layers.run import LayerOptions, plan_layers
+    from napari_gifnet.viewer.layers.current import Current
+    from napari_gifnet.viewer.layers.job import LayerOptions, plan_layers
 
     from .background import BackgroundRun, add_result
 
@@ -39,9 +40,8 @@ def fuse_selected_layers(viewer: napari.Viewer) -> None:
         return
     modality, detail = by_role(*reversed(images))
     try:
-        plan = plan_layers(
-            modality, detail, LayerOptions(task=common_task(modality, detail)), dims=viewer.dims
-        )
+        options = LayerOptions(task=common_task(modality, detail))
+        plan = plan_layers(modality, detail, options, current=Current.of(viewer))
     except GIFNetError as error:
         show_error(str(error))
         return

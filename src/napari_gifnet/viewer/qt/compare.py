@@ -3,45 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from napari_gifnet.baselines import BASELINES
 from napari_gifnet.errors import ImageError
+from napari_gifnet.fusers import open_fuser
 from napari_gifnet.metrics import evaluate
 from napari_gifnet.planes.color import luma
-from napari_gifnet.planes.ranges import to_unit
-from napari_gifnet.viewer.layers.job import ORDERS, LayerPlan
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
+from napari_gifnet.viewer.layers.extent import Region
+from napari_gifnet.viewer.layers.job import LayerJob
 
 Table = dict[str, dict[str, float]]
 
 
-def compare(
-    plan: LayerPlan,
-    fused: Any,
-    ranges: Sequence[Sequence[float]],
-    step: Sequence[int],
-    baseline: str,
-) -> Table:
+def compare(plan: LayerJob, fused: Any, part: Region, baseline: str) -> Table:
     """Measure one plane of a result, and of what a baseline makes of the same two planes.
 
     Parameters
     ----------
-    plan : LayerPlan
-        Of the run that made the result.
+    plan : LayerJob
+        Of the run that made the result, its ranges measured.
     fused : array
         The result, as run_plan returned it.
-    ranges : pair of (low, high)
-        What became 0 and 1 of the two layers.
-    step : sequence of int
-        The plane's place along the axes of the result; those of its rows and columns do not count.
+    part : tuple of slice
+        The plane, in voxels of the plan's grid.
     baseline : str
         A name in `napari_gifnet.baselines.BASELINES`.
 
@@ -53,35 +39,22 @@ def compare(
     """
     if plan.enhances:
         raise ImageError("There is one layer: expected a fusion of two to compare.")
-    region, index = [], []
-    for axis, part in enumerate(plan.region):
-        at = int(np.clip(step[axis], 0, part.stop - part.start - 1))
-        whole = axis in plan.axes
-        region.append(part if whole else slice(part.start + at, part.start + at + 1))
-        index.append(slice(None) if whole else at)
-    one = replace(plan, region=tuple(region), lazy=False)
-    order: Any = ORDERS[plan.options.interpolation]
-    a, b = (
-        _plane(source, one, (limits[0], limits[1]), order)
-        for source, limits in zip((plan.a, plan.b), ranges, strict=True)
-    )
+    job = plan.on(plan.grid, part).job
+    planes = job.planes((0,) * len(job.leading))
+    index = [
+        slice(None) if axis in plan.axes else one.start - whole.start
+        for axis, (one, whole) in enumerate(zip(part, plan.region, strict=True))
+    ]
     result = np.asarray(fused[tuple(index)], np.float32)
-    if plan.chroma != "none":
+    if plan.job.chroma:
         result = luma(result[..., :3])
     if plan.axes[0] > plan.axes[1]:
         result = result.T
-    covered = np.isfinite(a) & np.isfinite(b) & np.isfinite(result)
-    a, b, result = (np.where(covered, x, 0).astype(np.float32) for x in (a, b, result))
-    plain = BASELINES[baseline](a, b, intensity="dtype", color="gray", rgb=False)
-    return {"GIFNet": evaluate(a, b, result), baseline: evaluate(a, b, np.clip(plain, 0, 1))}
-
-
-def _plane(source: Any, plan: LayerPlan, limits: tuple[float, float], order: Any) -> NDArray:
-    values, _ = source.on(plan.grid, plan.region, plan.axes, limits, order, False)
-    values = np.asarray(values, np.float32)
-    unit = values if source.adjusted else to_unit(values, limits)
-    unit = unit.reshape(unit.shape[-3:] if source.in_color else unit.shape[-2:])
-    return luma(unit[..., :3]) if source.in_color else unit
+    covered = np.isfinite(result)
+    a, b = (np.where(covered, x, np.float32(0)) for x in job.lumas(planes))
+    result = np.where(covered, result, np.float32(0))
+    (plain,) = open_fuser(baseline).fuse_planes([(a, b)], 1)
+    return {"GIFNet": evaluate(a, b, result), baseline: evaluate(a, b, plain.plane)}
 
 
 def as_text(table: Mapping[str, Mapping[str, float]]) -> str:

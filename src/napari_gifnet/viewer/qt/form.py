@@ -22,7 +22,7 @@ INTENSITIES = {
 GRIDS = {"Automatic": "auto", "Of A": "a", "Of B": "b", "The finer one": "finer"}
 EXTENTS = {"Whole layers": "all", "Current slice": "slice", "Current view": "view"}
 INTERPOLATIONS = {"Linear": "linear", "Cubic": "cubic"}
-STATISTICS = {"Of the whole stack": "stack", "Of each plane": "plane"}
+NORMALIZATIONS = {"Of the whole stack": "stack", "Of each plane": "plane"}
 COMPUTING = {"Automatic": "auto", "All at once": "now", "Each as it is looked at": "lazily"}
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, Container, FileEdit, SpinBox
 
+from napari_gifnet.backend import DEVICES, PRECISIONS
 from napari_gifnet.models import DEFAULT_MODEL, list_models
 
-from .form import COLORS, COMPUTING, GRIDS, INTENSITIES, INTERPOLATIONS, STATISTICS, choice
+from .form import COLORS, COMPUTING, GRIDS, INTENSITIES, INTERPOLATIONS, NORMALIZATIONS, choice
 from .settings import FROM_FILE
 
 LAZY = {"auto": None, "now": False, "lazily": True}
@@ -46,9 +47,9 @@ class OptionsPanel(Container):
             max=0,
             tooltip="Of multiscale layers: 0 is the finest.",
         )
-        self.statistics = choice(
-            "Statistics",
-            STATISTICS,
+        self.normalization = choice(
+            "Normalization",
+            NORMALIZATIONS,
             "What the network normalises by; that of the whole stack keeps what stands still from "
             "flickering, that of each plane is as published.",
         )
@@ -60,12 +61,12 @@ class OptionsPanel(Container):
         )
         self.device = ComboBox(
             label="Device",
-            choices=["auto", "cpu", "cuda", "mps", "xpu"],
+            choices=list(DEVICES),
             tooltip="Where the network runs; auto takes a GPU where there is one.",
         )
         self.precision = ComboBox(
             label="Precision",
-            choices=["auto", "float32", "bfloat16", "float16"],
+            choices=list(PRECISIONS),
             tooltip="auto: what is fast on the device and stays within a gray level of float32.",
         )
         super().__init__(
@@ -78,7 +79,7 @@ class OptionsPanel(Container):
                 self.grid,
                 self.interpolation,
                 self.level,
-                self.statistics,
+                self.normalization,
                 self.computing,
                 self.device,
                 self.precision,
@@ -91,7 +92,7 @@ class OptionsPanel(Container):
     def chosen(self) -> dict[str, Any]:
         """Options of `LayerOptions` by their names."""
         model = self.model.value
-        names = ("color", "intensity", "gamma", "grid", "interpolation", "level", "statistics")
+        names = ("color", "intensity", "gamma", "grid", "interpolation", "level", "normalization")
         return {
             "model": str(self.model_file.value) if model == FROM_FILE else model,
             "device": self.device.value,
@@ -112,7 +113,7 @@ class OptionsPanel(Container):
                 "gamma",
                 "grid",
                 "interpolation",
-                "statistics",
+                "normalization",
                 "computing",
                 "device",
                 "precision",

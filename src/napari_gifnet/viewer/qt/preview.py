@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_gifnet.errors import GIFNetError
-from napari_gifnet.models import load_model
+from napari_gifnet.fusers import Fuser, open_fuser
 from napari_gifnet.planes.image import SMALLEST_SIDE
-from napari_gifnet.viewer.layers.run import LayerPlan, LayerResult, open_engine_for, run_plan
+from napari_gifnet.viewer.layers.job import LayerJob
+from napari_gifnet.viewer.layers.run import LayerResult, run_plan
 
 from .background import BackgroundRun
 
 if TYPE_CHECKING:
     import napari
-
-    from napari_gifnet.engine import Engine
 
 NAME = "GIFNet preview"
 
@@ -41,7 +39,7 @@ class Preview(QObject):
     ----------
     viewer : napari.Viewer
     plan : callable
-        Gives the `LayerPlan` of the current slice; it may raise `GIFNetError`.
+        Gives the `LayerJob` of the current slice; it may raise `GIFNetError`.
     affordable : callable
         Gives the pixels that a preview may have. Larger planes are fused at a fraction of their
         resolution.
@@ -61,7 +59,7 @@ class Preview(QObject):
     def __init__(
         self,
         viewer: napari.Viewer,
-        plan: Callable[[], LayerPlan],
+        plan: Callable[[], LayerJob],
         affordable: Callable[[], float],
         parent: QObject,
     ) -> None:
@@ -71,7 +69,7 @@ class Preview(QObject):
         self._viewer, self._plan, self._affordable = viewer, plan, affordable
         self._run: BackgroundRun | None = None
         self._factor = 1
-        self._engine: tuple[Any, Engine] | None = None
+        self._fuser: tuple[Any, Fuser] | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_PAUSE)
@@ -92,9 +90,9 @@ class Preview(QObject):
         if self._run is not None:
             self._run.cancel()
         self._clear()
-        if self._engine is not None:
-            self._engine[1].release()
-            self._engine = None
+        if self._fuser is not None:
+            self._fuser[1].release()
+            self._fuser = None
 
     def _clear(self) -> None:
         layer, self.layer = self.layer, None
@@ -134,14 +132,12 @@ class Preview(QObject):
         run.ended.connect(self._on_ended)
         run.start()
 
-    def _compute(self, plan: LayerPlan, progress: Any) -> LayerResult:
-        """In the thread: run a plan on an engine that is kept from one preview to the next."""
-        options = plan.options
-        key = (str(options.model), options.device, options.precision, options.tile)
-        if self._engine is None or self._engine[0] != key:
-            model = load_model(options.model, progress=progress)
-            self._engine = (key, open_engine_for(options, model))
-        return run_plan(plan, progress, self._engine[1])
+    def _compute(self, plan: LayerJob, progress: Any) -> LayerResult:
+        """In the thread: run a plan on a fuser that is kept from one preview to the next."""
+        key = (plan.options.model, plan.backend)
+        if self._fuser is None or self._fuser[0] != key:
+            self._fuser = (key, open_fuser(*key, progress))
+        return run_plan(plan, progress, self._fuser[1], gather=False)
 
     def _on_result(self, result: LayerResult) -> None:
         if not self.on:
@@ -151,9 +147,13 @@ class Preview(QObject):
             self._move(self.layer, result)
         else:
             self._replace(result.data, kwargs)
+        at = f" at 1/{self._factor} of the resolution" if self._factor > 1 else ""
+        record = result.kwargs["metadata"]["napari_gifnet"]
+        plan = self._run.plan if self._run is not None else None
+        differs = plan is not None and plan.normalization != record["parameters"]["normalization"]
         self.said.emit(
-            "The preview shows the current slice"
-            + (f" at 1/{self._factor} of the resolution." if self._factor > 1 else ".")
+            f"The preview shows the current slice{at}"
+            + (", normalized by itself: Fuse measures the whole stack." if differs else ".")
         )
 
     def _move(self, layer: Any, result: LayerResult) -> None:
@@ -188,9 +188,9 @@ class Preview(QObject):
             self.removed.emit()
 
 
-def coarsened(plan: LayerPlan, pixels: float) -> tuple[int, LayerPlan]:
+def coarsened(plan: LayerJob, pixels: float) -> tuple[int, LayerJob]:
     """Return a plan of about so many pixels at most, and how many times as long its voxels are."""
-    largest = min(plan.sides) // SMALLEST_SIDE
+    largest = min(plan.job.sides) // SMALLEST_SIDE
     factor = min(math.ceil(math.sqrt(plan.pixels / max(pixels, _WORTH))), largest)
     if factor <= 1:
         return 1, plan
@@ -200,7 +200,7 @@ def coarsened(plan: LayerPlan, pixels: float) -> tuple[int, LayerPlan]:
         part = region[axis]
         stop = min(math.ceil(part.stop / factor), grid.shape[axis])
         region[axis] = slice(min(part.start // factor, stop - 1), stop)
-    return factor, replace(plan, grid=grid, region=tuple(region), lazy=False)
+    return factor, plan.on(grid, tuple(region))
 
 
 def _fits(layer: Any, result: LayerResult) -> bool:

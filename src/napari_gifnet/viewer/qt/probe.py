@@ -7,10 +7,12 @@ import time
 from napari.qt.threading import FunctionWorker
 from qtpy.QtCore import QObject, Signal
 
+from napari_gifnet.backend import Backend
 from napari_gifnet.errors import GIFNetError
-from napari_gifnet.models import list_models, load_model
+from napari_gifnet.fusers import open_fuser
+from napari_gifnet.models import list_models
 
-from .background import wait_at_exit
+from .background import describe, wait_at_exit
 
 SIDE = 192
 """Of the plane that a device is timed with, in pixels."""
@@ -40,6 +42,9 @@ class DeviceProbe(QObject):
         self.name, self.sentence = name, "Looking for the device …"
         self._worker = FunctionWorker(probe, name)
         self._worker.returned.connect(self._on_found)
+        self._worker.errored.connect(
+            lambda error: self._on_found((name, f"{name} cannot be used: {describe(error)}"))
+        )
         wait_at_exit()
         self._worker.start()
 
@@ -54,7 +59,6 @@ def probe(name: str) -> tuple[str, str]:
     """Return the name and a sentence on that device; time it once if the model is at hand."""
     import numpy as np
 
-    from napari_gifnet.engine import Engine
     from napari_gifnet.engine.device import choose_device
 
     try:
@@ -63,12 +67,12 @@ def probe(name: str) -> tuple[str, str]:
         return name, str(error)
     default = list_models()[0]
     if name not in _SPEEDS and default.shipped:
-        engine = Engine(load_model(default.name).network, name)
+        fuser = open_fuser(default.name, Backend(device=name))
         plane = np.linspace(0, 1, SIDE * SIDE, dtype=np.float32).reshape(SIDE, SIDE)
         seconds = []
         for _ in range(2):
             start = time.perf_counter()
-            list(engine.fuse_planes([(plane, plane)], 1))
+            list(fuser.fuse_planes([(plane, plane)], 1))
             seconds.append(time.perf_counter() - start)
         _SPEEDS[name] = plane.size / min(seconds)
     return name, f"Runs on {str(device.torch).upper()}: {device.reason}."

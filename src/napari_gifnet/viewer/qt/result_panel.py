@@ -13,7 +13,8 @@ from qtpy.QtWidgets import QApplication
 
 from napari_gifnet.baselines import BASELINES
 from napari_gifnet.errors import GIFNetError
-from napari_gifnet.viewer.layers.job import LayerPlan
+from napari_gifnet.viewer.layers.current import Current, plane_on_display
+from napari_gifnet.viewer.layers.job import LayerJob
 from napari_gifnet.viewer.layers.record import as_command, as_python, why_no_command
 
 from .background import describe
@@ -54,7 +55,7 @@ class ResultPanel(Container):
     def __init__(self, viewer: napari.Viewer) -> None:
         self.viewer = viewer
         self.layer: Any = None
-        self._plan: LayerPlan | None = None
+        self._plan: LayerJob | None = None
         self._wipe: Wipe | None = None
         self._numbers: Table | None = None
         self.copy_python = PushButton(
@@ -77,7 +78,7 @@ class ResultPanel(Container):
         self.baseline = ComboBox(
             label="Compare with",
             choices=list(BASELINES),
-            value="laplacian",
+            value="pyramid",
             tooltip="A method without a network: the mean or the maximum of each two pixels, a "
             "Laplacian pyramid (the stronger detail at each scale), or exposure fusion after Mertens. "
             "It fuses the current slice, and both results are measured.",
@@ -112,12 +113,13 @@ class ResultPanel(Container):
         self.compare_button.changed.connect(self._on_compare)
         self.copy_table.changed.connect(self._on_copy_table)
 
-    def take(self, layer: napari.layers.Image, plan: LayerPlan) -> None:
+    def take(self, layer: napari.layers.Image, plan: LayerJob) -> None:
         """Be about this result from now on."""
-        self.layer, self._plan, self._numbers = layer, plan, None
+        record = layer.metadata["napari_gifnet"]
+        ranges = [(low, high) for low, high in (each["range"] for each in record["inputs"])]
+        self.layer, self._plan, self._numbers = layer, plan.with_ranges(ranges), None
         self.table.value, self.copy_table.visible = "", False
         self.compare_button.enabled = self.baseline.enabled = not plan.enhances
-        record = layer.metadata["napari_gifnet"]
         reason = why_no_command(record)
         self.copy_command.enabled = reason is None
         self.copy_command.tooltip = COMMAND if reason is None else f"There is no command: {reason}."
@@ -148,7 +150,6 @@ class ResultPanel(Container):
             self._wipe = Wipe(
                 self.viewer,
                 self._plan,
-                self._ranges,
                 look,  # type: ignore[arg-type]
                 self.line.value,
                 lambda: setattr(self.look, "value", "layers"),
@@ -158,19 +159,13 @@ class ResultPanel(Container):
         if self._wipe is not None:
             self._wipe.move(position)
 
-    @property
-    def _ranges(self) -> list[tuple[float, float]]:
-        """What became 0 and 1 of the layers of the result."""
-        inputs = self.layer.metadata["napari_gifnet"]["inputs"]
-        return [(low, high) for low, high in (one["range"] for one in inputs)]
-
     def _on_compare(self) -> None:
-        layer = self.layer
-        step = [round(x) for x in layer.world_to_data(self.viewer.dims.point[-layer.ndim :])]
+        plan = self._plan
+        if plan is None:
+            return
         self.compare_button.enabled = False
-        worker = FunctionWorker(
-            compare, self._plan, layer.data, self._ranges, step, self.baseline.value
-        )
+        part = plane_on_display(plan, Current.of(self.viewer))
+        worker = FunctionWorker(compare, plan, self.layer.data, part, self.baseline.value)
         worker.returned.connect(self._on_compared)
         worker.errored.connect(lambda error: show_error(describe(error)))
         worker.finished.connect(lambda: setattr(self.compare_button, "enabled", True))

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_gifnet.planes.ranges import to_unit
-from napari_gifnet.viewer.layers.job import ORDERS, LayerPlan
+from napari_gifnet.planes.color import to_rgb
+from napari_gifnet.viewer.layers.current import Current, plane_on_display
+from napari_gifnet.viewer.layers.job import LayerJob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     import napari
     from numpy.typing import NDArray
 
-    from napari_gifnet.viewer.layers.source import Source
-
-Range = tuple[float, float]
+    from napari_gifnet.viewer.layers.extent import Region
 
 
 class Wipe:
@@ -30,10 +29,8 @@ class Wipe:
     Parameters
     ----------
     viewer : napari.Viewer
-    plan : LayerPlan
-        Of the run that made the result.
-    ranges : pair of (low, high)
-        What became 0 and 1 of the two layers.
+    plan : LayerJob
+        Of the run that made the result, its ranges measured.
     side : {"a", "b"}
         Which source.
     position : float
@@ -45,16 +42,14 @@ class Wipe:
     def __init__(
         self,
         viewer: napari.Viewer,
-        plan: LayerPlan,
-        ranges: Sequence[Range],
+        plan: LayerJob,
         side: Literal["a", "b"],
         position: float,
         when_gone: Callable[[], None] = lambda: None,
     ) -> None:
         self._viewer, self._plan, self._position = viewer, plan, position
         self._when_gone = when_gone
-        self._source = plan.a if side == "a" else plan.b
-        self._range = ranges[0 if side == "a" else -1]
+        self._place = 0 if side == "a" else len(plan.sources) - 1
         self._part: tuple[slice, ...] = ()
         self.layer: Any = None
         self._draw()
@@ -83,11 +78,11 @@ class Wipe:
 
     def _draw(self, event: Any = None) -> None:
         plan = self._plan
-        part = plane_region(plan, self._viewer.dims.point)
+        part = plane_on_display(plan, Current.of(self._viewer))
         if part == self._part:
             return
         self._part = part
-        picture = as_seen(self._source, replace(plan, region=part, lazy=False), self._range)
+        picture = as_seen(plan, self._place, part)
         channels = np.ones((*picture.shape[:-1], 4), np.float32)
         channels[..., :3] = picture
         channels[..., 3] = self._opacity(picture.shape[:-1])
@@ -99,7 +94,7 @@ class Wipe:
         selected = set(self._viewer.layers.selection)
         self.layer = self._viewer.add_image(
             channels,
-            name=f"{self._source.name} | {plan.name}",
+            name=f"{plan.sources[self._place].name} | {plan.name}",
             rgb=True,
             metadata={"napari_gifnet": {"preview": True}},
             **place,
@@ -115,25 +110,16 @@ class Wipe:
         return np.broadcast_to(along.astype(np.float32).reshape(axes), shape)
 
 
-def plane_region(plan: LayerPlan, point: Sequence[float]) -> tuple[slice, ...]:
-    """Return the voxels of a plan's grid that a viewer shows at a point of the world."""
-    index = plan.grid.to_index(point)
-    region = []
-    for axis, part in enumerate(plan.region):
-        if axis in plan.axes:
-            region.append(part)
-        else:
-            at = int(np.clip(round(float(index[axis])), part.start, part.stop - 1))
-            region.append(slice(at, at + 1))
-    return tuple(region)
-
-
-def as_seen(source: Source, plan: LayerPlan, limits: Range) -> NDArray[np.float32]:
-    """Return a source as the network saw it, (…, 3) in [0, 1], in the order of the grid's axes."""
-    order: Any = ORDERS[plan.options.interpolation]
-    values, _ = source.on(plan.grid, plan.region, plan.axes, limits, order, False)
-    values = np.asarray(values, np.float32)
-    unit = np.nan_to_num(values if source.adjusted else to_unit(values, limits))
-    if not source.in_color:
-        unit = np.repeat(unit[..., None], 3, axis=-1)
-    return np.moveaxis(unit, (-3, -2), plan.axes)
+def as_seen(plan: LayerJob, place: int, part: Region) -> NDArray[np.float32]:
+    """Return an input as the network saw it on one plane, (…, 3) in [0, 1], in the grid's axes."""
+    job = plan.on(plan.grid, part).job
+    image = replace(job.inputs[place], with_chroma=True)
+    plane = image.plane((0,) * len(job.leading))
+    if plane.chroma is None:
+        picture = np.repeat(plane.luma[..., None], 3, axis=-1)
+    else:
+        picture = to_rgb(plane.luma, plane.chroma)
+    if plane.invalid is not None:
+        picture = np.where(plane.invalid[..., None], np.float32(0), picture)
+    picture = picture[(None,) * len(job.leading)]
+    return np.moveaxis(picture, (-3, -2), plan.axes)
