@@ -86,7 +86,7 @@ def test_the_papers_recipe_lowers_each_of_its_losses(pairs, tmp_path):
 
 
 def test_an_interrupted_run_has_each_step_once_in_its_table(pairs, tmp_path):
-    run = small_run(pairs, stem_steps=0, steps=6, batch=1, side=16)
+    run = small_run(pairs, stem_steps=0, steps=6, batch=1, side=48)
 
     class Interrupted(Exception):
         pass
