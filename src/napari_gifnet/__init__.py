@@ -12,15 +12,25 @@ from .errors import Cancelled, GIFNetError
 
 if TYPE_CHECKING:
     from .fusion import enhance, fuse
+    from .grids.world_grid import WorldGrid
     from .models import list_models, load_model
 
-__all__ = ["Cancelled", "GIFNetError", "enhance", "fuse", "list_models", "load_model"]
+__all__ = [
+    "Cancelled",
+    "GIFNetError",
+    "WorldGrid",
+    "enhance",
+    "fuse",
+    "list_models",
+    "load_model",
+]
 
 _HOME = {
     "fuse": "fusion",
     "enhance": "fusion",
     "load_model": "models",
     "list_models": "models",
+    "WorldGrid": "grids.world_grid",
 }
 
 
