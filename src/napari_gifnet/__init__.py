@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import Cancelled, GIFNetError
 
 if TYPE_CHECKING:
-    from .fusion import enhance, fuse
+    from .fusion import enhance, fuse, fuse_stack
     from .grids.world_grid import WorldGrid
     from .models import list_models, load_model
 
@@ -21,6 +21,7 @@ __all__ = [
     "WorldGrid",
     "enhance",
     "fuse",
+    "fuse_stack",
     "list_models",
     "load_model",
 ]
@@ -28,6 +29,7 @@ __all__ = [
 _HOME = {
     "fuse": "fusion",
     "enhance": "fusion",
+    "fuse_stack": "fusion",
     "load_model": "models",
     "list_models": "models",
     "WorldGrid": "grids.world_grid",

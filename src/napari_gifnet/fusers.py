@@ -14,6 +14,7 @@ import numpy as np
 from .backend import Backend
 from .baselines import BASELINES, Rule
 from .checkpoints import BANDS
+from .errors import OptionError
 from .models import Model, load_model
 from .planes.job import Job, sampled_indices
 from .progress import Progress, share_of
@@ -304,6 +305,15 @@ def open_fuser(
         return RuleFuser(model, BASELINES[model])
     loaded = find_model(model, progress)
     return (BandFuser if loaded.architecture == BANDS else PairFuser)(loaded, backend)
+
+
+def require_index(fuser: Fuser) -> None:
+    """Raise OptionError if a fuser does not tell which plane a pixel comes from."""
+    if not fuser.indexes:
+        raise OptionError(
+            f"return_index=True is not to be had of {fuser.facts['model']!r}: expected a model that "
+            "weighs planes, model='gifnet-bands'."
+        )
 
 
 def find_model(model: str | Path | Model | None, progress: Progress | None = None) -> Model:
