@@ -14,7 +14,8 @@ from napari_gifnet.fusion import run
 from napari_gifnet.network.gifnet import SMALLEST_SIDE as NETWORK_SMALLEST_SIDE
 from napari_gifnet.planes.color import chroma, luma
 from napari_gifnet.planes.image import SMALLEST_SIDE
-from napari_gifnet.planes.job import request_of_arrays, resolve
+from napari_gifnet.planes.job import resolve
+from napari_gifnet.planes.request import request_of_arrays
 from napari_gifnet.planes.tasks import TASKS, pansharpen_band
 
 HEIGHT, WIDTH = 13, 18

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
 from .backend import Backend
 from .baselines import BASELINES, Rule
+from .checkpoints import BANDS
+from .errors import OptionError
 from .models import Model, load_model
 from .planes.job import Job, sampled_indices
-from .progress import Progress
+from .progress import Progress, share_of
 
 if TYPE_CHECKING:
-    from .engine import GIFNetEngine, Statistics
+    from .engine import Statistics
+    from .network import GIFNet
+    from .network.bands import GIFNetBands
 
-Stack = tuple[np.ndarray, ...]
-"""The planes (Y, X) in [0, 1] that one plane is made of."""
+Stack = Sequence[np.ndarray]
+"""The planes (Y, X) in [0, 1] that one plane is made of; one alone is enhanced."""
 
 
 class Fuser(Protocol):
@@ -29,6 +35,8 @@ class Fuser(Protocol):
     ----------
     normalizes : bool
         It has statistics that planes of a stack may share.
+    indexes : bool
+        It tells which of its planes a pixel comes from.
     notes : list of str
         What was done about a lack of memory, a sentence each.
     summary : str
@@ -38,6 +46,7 @@ class Fuser(Protocol):
     """
 
     normalizes: bool
+    indexes: bool
 
     @property
     def notes(self) -> list[str]: ...
@@ -54,8 +63,9 @@ class Fuser(Protocol):
         count: int,
         progress: Progress | None = None,
         statistics: Statistics | None = None,
-    ) -> Iterator[np.ndarray]:
-        """Yield the fused plane (Y, X) of each of `count` stacks, float32 in [0, 1]."""
+        task: str | None = None,
+    ) -> Iterator[Fused]:
+        """Yield what each of `count` stacks is fused to; `task` names the preset, if there is one."""
 
     def gather_statistics(
         self, stacks: Callable[[], Iterable[Stack]], count: int, progress: Progress | None = None
@@ -66,22 +76,19 @@ class Fuser(Protocol):
         """Give the device's memory back; the fuser can still be used."""
 
 
-class NetworkFuser:
-    """The exact engine with the weights of a model.
+@dataclass(frozen=True)
+class Fused:
+    """A fused plane (Y, X), float32 in [0, 1], and the position among the planes of each pixel."""
 
-    Parameters
-    ----------
-    model : Model
-    backend : Backend
-    """
+    plane: np.ndarray
+    index: np.ndarray | None = None
 
-    normalizes = True
 
-    def __init__(self, model: Model, backend: Backend) -> None:
-        from .engine import GIFNetEngine
+class _ModelFuser:
+    """A model's weights on an engine, as words and as facts."""
 
-        self.model = model
-        self.engine: GIFNetEngine = GIFNetEngine(model.network, backend)
+    model: Model
+    engine: Any
 
     @property
     def notes(self) -> list[str]:
@@ -110,15 +117,60 @@ class NetworkFuser:
             "tile_size": engine.tile_size,
         }
 
+    def release(self) -> None:
+        """Give the device's memory back."""
+        self.engine.release()
+
+
+class PairFuser(_ModelFuser):
+    """The exact engine of GIFNet, which takes two planes; more go by pairs in a balanced tree.
+
+    Parameters
+    ----------
+    model : Model
+    backend : Backend
+    """
+
+    normalizes = True
+    indexes = False
+
+    def __init__(self, model: Model, backend: Backend) -> None:
+        from .engine import GIFNetEngine
+
+        self.model = model
+        self.engine = GIFNetEngine(cast("GIFNet", model.network), backend)
+
     def fuse_planes(
         self,
         stacks: Iterable[Stack],
         count: int,
         progress: Progress | None = None,
         statistics: Statistics | None = None,
-    ) -> Iterator[np.ndarray]:
-        """Yield the fused plane of each pair."""
-        return self.engine.fuse_planes(_pairs(stacks), count, progress, statistics)
+        task: str | None = None,
+    ) -> Iterator[Fused]:
+        """Yield the fused plane of each stack."""
+        stacks = iter(stacks)
+        first = next(stacks, None)
+        if first is None:
+            return
+        stacks = chain([first], stacks)
+        if len(first) > 2:
+            yield from self._by_pairs(stacks, count, progress or (lambda done, total: None))
+            return
+        for plane in self.engine.fuse_planes(_pairs(stacks), count, progress, statistics):
+            yield Fused(plane)
+
+    def _by_pairs(self, stacks: Iterable[Stack], count: int, report: Progress) -> Iterator[Fused]:
+        for done, planes in enumerate(stacks):
+            level, behind, fusions = list(planes), 0, len(planes) - 1
+            while len(level) > 1:
+                pairs = list(zip(level[::2], level[1::2], strict=False))
+                start = (done + behind / fusions) / count
+                part = share_of(report, start, len(pairs) / fusions / count)
+                made = list(self.engine.fuse_planes(pairs, len(pairs), part))
+                level = made + level[2 * len(pairs) :]
+                behind += len(pairs)
+            yield Fused(level[0])
 
     def gather_statistics(
         self, stacks: Callable[[], Iterable[Stack]], count: int, progress: Progress | None = None
@@ -126,14 +178,44 @@ class NetworkFuser:
         """Return the statistics of several pairs together."""
         return self.engine.gather_statistics(lambda: _pairs(stacks()), count, progress)
 
-    def release(self) -> None:
-        """Give the device's memory back."""
-        self.engine.release()
-
 
 def _pairs(stacks: Iterable[Stack]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for a, b in stacks:
-        yield a, b
+    return ((planes[0], planes[-1]) for planes in stacks)
+
+
+class BandFuser(_ModelFuser):
+    """The engine of the band network, which takes any number of planes.
+
+    Parameters
+    ----------
+    model : Model
+    backend : Backend
+    """
+
+    normalizes = False
+    indexes = True
+
+    def __init__(self, model: Model, backend: Backend) -> None:
+        from .engine.band_engine import BandEngine
+
+        self.model = model
+        self.engine = BandEngine(cast("GIFNetBands", model.network), backend)
+
+    def fuse_planes(
+        self,
+        stacks: Iterable[Stack],
+        count: int,
+        progress: Progress | None = None,
+        statistics: Any = None,
+        task: str | None = None,
+    ) -> Iterator[Fused]:
+        """Yield the fused plane of each stack, and where it comes from."""
+        for fused in self.engine.fuse_planes(stacks, count, progress, task):
+            yield Fused(fused.plane, fused.index)
+
+    def gather_statistics(self, stacks: Any, count: int, progress: Any = None) -> Statistics:
+        """Raise: there are none, see `normalizes`."""
+        raise TypeError("the band network has no statistics to gather")
 
 
 class RuleFuser:
@@ -148,6 +230,7 @@ class RuleFuser:
     """
 
     normalizes = False
+    indexes = False
 
     def __init__(self, name: str, rule: Rule) -> None:
         self.name, self.rule = name, rule
@@ -177,12 +260,13 @@ class RuleFuser:
         count: int,
         progress: Progress | None = None,
         statistics: Any = None,
-    ) -> Iterator[np.ndarray]:
+        task: str | None = None,
+    ) -> Iterator[Fused]:
         """Yield the fused plane of each stack."""
         report = progress or (lambda done, total: None)
         for done, planes in enumerate(stacks):
             report(done, count)
-            yield np.clip(self.rule(*planes), 0, 1)
+            yield Fused(np.clip(self.rule(*planes), 0, 1))
         report(count, count)
 
     def gather_statistics(
@@ -219,7 +303,17 @@ def open_fuser(
     backend = backend or Backend()
     if isinstance(model, str) and model in BASELINES:
         return RuleFuser(model, BASELINES[model])
-    return NetworkFuser(find_model(model, progress), backend)
+    loaded = find_model(model, progress)
+    return (BandFuser if loaded.architecture == BANDS else PairFuser)(loaded, backend)
+
+
+def require_index(fuser: Fuser) -> None:
+    """Raise OptionError if a fuser does not tell which plane a pixel comes from."""
+    if not fuser.indexes:
+        raise OptionError(
+            f"return_index=True is not to be had of {fuser.facts['model']!r}: expected a model that "
+            "weighs planes, model='gifnet-bands'."
+        )
 
 
 def find_model(model: str | Path | Model | None, progress: Progress | None = None) -> Model:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,19 +12,22 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .backend import Backend
-from .fusers import Fuser, Stack, gather_normalization, open_fuser
+from .errors import OptionError
+from .fusers import Fuser, Stack, gather_normalization, open_fuser, require_index
 from .lazy import fuse_lazily
+from .models import STACK_MODEL
 from .planes.color import ColorPolicy
 from .planes.image import Plane
-from .planes.job import Job, Normalization, request_of_arrays, resolve
+from .planes.job import Job, Normalization, resolve
 from .planes.ranges import Intensity, from_unit, nothing_finite
+from .planes.request import request_of_arrays, request_of_stack
 from .progress import Progress, Reporting, share_of
 
 if TYPE_CHECKING:
     from .engine import Statistics
     from .models import Model
 
-__all__ = ["enhance", "fuse", "run"]
+__all__ = ["enhance", "fuse", "fuse_stack", "run"]
 
 TileSize = int | Literal["auto"] | None
 
@@ -34,12 +38,12 @@ GATHERING = 0.3
 def fuse(
     a: Any,
     b: Any,
-    *,
+    *others: Any,
     task: str | None = None,
     model: str | Path | Model | None = None,
-    intensity: Intensity | tuple[Intensity, Intensity] = "auto",
+    intensity: Intensity | tuple[Intensity, ...] = "auto",
     color: ColorPolicy = "auto",
-    rgb: bool | tuple[bool | None, bool | None] | None = None,
+    rgb: bool | tuple[bool | None, ...] | None = None,
     device: str = "auto",
     precision: str = "auto",
     tile_size: TileSize = "auto",
@@ -47,7 +51,7 @@ def fuse(
     normalization: Normalization = "plane",
     progress: Progress | bool | None = None,
 ) -> Any:
-    """Fuse two registered images into one.
+    """Fuse two registered images, or more, into one.
 
     Parameters
     ----------
@@ -57,6 +61,9 @@ def fuse(
         least 5×5 pixels. Leading axes broadcast against each other: a stack with a stack, or with
         one plane. Non-finite and masked pixels of either are NaN in the result, 0 if it is of
         integers.
+    *others : array
+        Further images of the same scene; then the order of all does not matter to the default
+        model.
     task : str, optional
         A preset that sets what ``"auto"`` means: ``"infrared_visible"``, ``"pet_mri"``,
         ``"multi_focus"``, ``"multi_exposure"``, ``"nir_visible"`` or ``"pansharpening"``. For the
@@ -65,18 +72,19 @@ def fuse(
     model : str, Path or Model, optional
         A name from `list_models`, the path of a checkpoint, what `load_model` returned, or a method
         without a network: ``"mean"``, ``"maximum"``, ``"pyramid"`` or ``"mertens"``. By default
-        ``"gifnet"``.
-    intensity : {"auto", "dtype", "minmax", "percentile"}, (low, high), or a pair of these
+        ``"gifnet"`` for two images and ``"gifnet-bands"`` for more; a model of two, named for more,
+        goes by pairs in a balanced tree.
+    intensity : {"auto", "dtype", "minmax", "percentile"}, (low, high), or one of these for each
         How values become [0, 1], one range for a whole image, all channels included, over its
         finite values. ``"dtype"``: the full range of an integer type, floats as they are;
         ``"percentile"``: the 0.1st to the 99.9th; ``"auto"``: uint8 and floats within [0, 1] as
         ``"dtype"``, all else ``"minmax"``. What lies outside the range is clipped. Two numbers
-        are one range for both images, anything else of length two is for a and b.
+        are one range for all images, anything else of as many as there are images is for each.
     color : {"auto", "a", "b", "gray"}
-        Whose chroma the result gets: of whichever input has colour, both weighted by their
-        strength; of a; of b; or none. Luma is what is fused.
-    rgb : bool or pair of bool, optional
-        Whether the last axis of a and b is colour. None looks: a last axis of length 3 or 4 behind
+        Whose chroma the result gets: of whichever inputs have colour, weighted by their strength;
+        of a; of b; or none. Luma is what is fused.
+    rgb : bool or one for each image, optional
+        Whether the last axis of an image is colour. None looks: a last axis of length 3 or 4 behind
         at least two others is colour, since no plane may be that narrow. An alpha channel takes no
         part. Channels in front, (3, Y, X), are a stack of three planes.
     device : str
@@ -125,9 +133,11 @@ def fuse(
     >>> fuse(near, far, model="mean")[0, :2]
     array([0.5, 0.5], dtype=float32)
     """
+    images = (a, b, *others)
+    names = ["a", "b", *(f"image {place}" for place in range(2, len(images)))]
     request = request_of_arrays(
-        (a, b),
-        ("a", "b"),
+        images,
+        names,
         rgb,
         task=task,
         intensity=intensity,
@@ -135,7 +145,85 @@ def fuse(
         dtype=dtype,
         normalization=normalization,
     )
+    if model is None and others:
+        model = STACK_MODEL
     return _compute(resolve(request), model, Backend(device, precision, tile_size), progress)
+
+
+def fuse_stack(
+    stack: Any,
+    axis: int = 0,
+    *,
+    task: str | None = "multi_focus",
+    model: str | Path | Model | None = None,
+    return_index: bool = False,
+    intensity: Intensity = "auto",
+    color: Literal["auto", "gray"] = "auto",
+    rgb: bool | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    tile_size: TileSize = "auto",
+    dtype: DTypeLike | None = None,
+    progress: Progress | bool | None = None,
+) -> Any:
+    """Fuse the planes along one axis of a stack into one: focus planes, or exposures.
+
+    Parameters
+    ----------
+    stack : array (..., Y, X) or, in colour, (..., Y, X, 3 | 4), or list of planes
+        Registered planes of one scene, 1 to some hundreds along `axis`, in any order; the other
+        leading axes are kept, as time is of (T, Z, Y, X) with ``axis=1``. One plane is enhanced.
+    axis : int
+        Along which the planes lie; none of those of a plane.
+    task : {"multi_focus", "multi_exposure"} or another preset, optional
+        What the planes are; None for the network to find out.
+    model : str, Path or Model, optional
+        As for `fuse`; by default ``"gifnet-bands"``.
+    return_index : bool
+        Whether to return where along the axis each pixel comes from; not for exposures, and with a
+        model of the band network.
+    intensity, color, rgb, device, precision, tile_size, dtype, progress
+        As for `fuse`; the range is that of the whole stack.
+
+    Returns
+    -------
+    fused : array (..., Y, X) or, in colour, (..., Y, X, 3)
+        Without `axis`; in [0, 1], or scaled to `dtype`. Lazy for a dask array.
+    index : array (..., Y, X), float32
+        If `return_index`: the position along `axis`, from 0 on, between planes where two of them
+        have a share, and smooth where nothing tells.
+
+    Raises
+    ------
+    ImageError, OptionError, CheckpointError, DownloadError, DeviceError
+        As for `fuse`.
+
+    Examples
+    --------
+    >>> fuse_stack(np.stack([np.zeros((8, 8)), np.ones((8, 8))]), model="mean")[0, :2]
+    array([0.5, 0.5], dtype=float32)
+    """
+    request = request_of_stack(
+        stack, axis, rgb, intensity=intensity, color=color, dtype=dtype, task=task
+    )
+    if return_index and task == "multi_exposure":
+        raise OptionError(
+            "return_index=True is of focus planes: of exposures every plane has a share of a pixel."
+        )
+    if len(request.inputs) == 1:
+        request = replace(request, task=None)
+    method = STACK_MODEL if model is None else model
+    backend = Backend(device, precision, tile_size)
+    job = resolve(request)
+    if not return_index:
+        return _compute(job, method, backend, progress)
+    if job.lazy:
+        return fuse_lazily(job, method, backend, with_index=True)
+    with Reporting(progress) as report:
+        fuser = open_fuser(method, backend, report)
+        require_index(fuser)
+        index = np.empty(job.leading + job.sides, np.float32)
+        return run(job, fuser, report, index=index), index
 
 
 def enhance(
@@ -207,6 +295,7 @@ def run(
     fuser: Fuser,
     progress: Progress | bool | None = None,
     statistics: Statistics | None = None,
+    index: np.ndarray | None = None,
 ) -> np.ndarray:
     """Carry out a job: planes to the fuser, colour and invalid pixels back behind it.
 
@@ -220,6 +309,9 @@ def run(
         ``progress(done, total)``; what it raises stops the run and comes out as it is.
     statistics : Statistics, optional
         Such as were gathered before, in place of those that the job's normalization asks for.
+    index : array, optional
+        Of ``job.leading + job.sides``, to be filled with the input that each pixel comes from; for a
+        fuser that indexes.
 
     Returns
     -------
@@ -234,28 +326,41 @@ def run(
         The device failed, or there is not enough memory.
     """
     with Reporting(progress) as report:
-        return _run(job.measured(), fuser, report, statistics)
+        return _run(job.measured(), fuser, report, statistics, index)
 
 
-def _run(job: Job, fuser: Fuser, report: Progress, statistics: Statistics | None) -> np.ndarray:
+def _run(
+    job: Job,
+    fuser: Fuser,
+    report: Progress,
+    statistics: Statistics | None,
+    index: np.ndarray | None,
+) -> np.ndarray:
     if statistics is None and fuser.normalizes and job.normalization == "stack":
         statistics = gather_normalization(job, fuser, share_of(report, 0, GATHERING))
         report = share_of(report, GATHERING, 1 - GATHERING)
     result = np.empty(job.shape, job.dtype)
-    in_the_making: deque[tuple[Plane, ...]] = deque()
-    empty = [True] * len(job.inputs)
+    in_the_making: deque[Sequence[Plane]] = deque()
 
     def stacks() -> Iterator[Stack]:
-        for index in np.ndindex(job.leading):
-            planes = job.planes(index)
+        for place in np.ndindex(job.leading):
+            planes = job.planes(place)
             in_the_making.append(planes)
-            for place, plane in enumerate(planes):
-                empty[place] &= plane.invalid is not None and bool(plane.invalid.all())
             yield job.lumas(planes)
 
-    fused_planes = fuser.fuse_planes(stacks(), job.count, report, statistics)
-    for fused, index in zip(fused_planes, np.ndindex(job.leading), strict=True):
-        result[index] = from_unit(job.picture(fused, in_the_making.popleft()), job.dtype)
+    empty = [True] * len(job.inputs)
+    made = fuser.fuse_planes(stacks(), job.count, report, statistics, job.task_name)
+    for fused, place in zip(made, np.ndindex(job.leading), strict=True):
+        planes = in_the_making.popleft()
+        result[place] = from_unit(job.picture(fused.plane, planes, fused.index), job.dtype)
+        if index is not None:
+            index[place] = fused.index
+        if any(empty):
+            masks = (plane.invalid for plane in planes)
+            empty = [
+                was and mask is not None and bool(mask.all())
+                for was, mask in zip(empty, masks, strict=True)
+            ]
     for image, is_empty in zip(job.inputs, empty, strict=True):
         if is_empty:
             raise nothing_finite(image.label)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .backend import Backend
-from .fusers import Fuser, check_method, gather_normalization, open_fuser
+from .fusers import Fuser, check_method, gather_normalization, open_fuser, require_index
 from .planes.arrays import is_dask
 from .planes.image import ImagePlanes, Index
 from .planes.job import Job, plane_axes, sampled_indices
@@ -36,6 +36,7 @@ def fuse_lazily(
     model: str | Path | Model | None,
     backend: Backend,
     statistics: Statistics | None = None,
+    with_index: bool = False,
 ) -> Any:
     """Return the result of a job as a dask array, one plane a chunk.
 
@@ -49,6 +50,8 @@ def fuse_lazily(
     statistics : Statistics, optional
         Such as were gathered before; otherwise they are a part of the graph, if the job's
         normalization asks for them.
+    with_index : bool
+        Whether to return the index as a second array, (..., Y, X) float32.
 
     Raises
     ------
@@ -67,14 +70,22 @@ def fuse_lazily(
         parts = [_parts(job, index) for index in indices]
         known = delayed(_gather)(bare, indices, parts, ranges, *method)
 
-    def stacked(index: Index) -> Any:
-        if len(index) < len(job.leading):
-            return da.stack([stacked((*index, i)) for i in range(job.leading[len(index)])])
-        plane = fuse_plane(bare, index, _parts(job, index), ranges, known, *method)
-        shape = job.sides + job.channels
-        return da.from_delayed(plane, shape, meta=np.empty((0,) * len(shape), job.dtype))
+    planes = {
+        index: fuse_plane(bare, index, _parts(job, index), ranges, known, with_index, *method)
+        for index in np.ndindex(job.leading)
+    }
 
-    return stacked(())
+    def stacked(of: int | None, shape: tuple[int, ...], dtype: Any, index: Index = ()) -> Any:
+        if len(index) < len(job.leading):
+            count = job.leading[len(index)]
+            return da.stack([stacked(of, shape, dtype, (*index, i)) for i in range(count)])
+        plane = planes[index] if of is None else planes[index][of]
+        return da.from_delayed(plane, shape, meta=np.empty((0,) * len(shape), dtype))
+
+    shape = job.sides + job.channels
+    if not with_index:
+        return stacked(None, shape, job.dtype)
+    return stacked(0, shape, job.dtype), stacked(1, job.sides, np.float32)
 
 
 def _promise_ranges(job: Job) -> list[Any]:
@@ -82,14 +93,18 @@ def _promise_ranges(job: Job) -> list[Any]:
     from dask import delayed
 
     promised: list[Any] = []
+    found: dict[tuple[int, str], Any] = {}  # planes of one stack are measured together
     for image in job.inputs:
-        limits = image.range
+        limits: Any = image.range
         if isinstance(limits, str):
-            values = image.measured
-            step = sample_step(values.size)
-            planes = [_block(values[i]) for i in np.ndindex(values.shape[: plane_axes(image)])]
-            kept = [delayed(summarise)(plane, limits, step) for plane in planes]
-            limits = delayed(combine)(kept, values.dtype, limits, image.label)
+            key = (id(image.measured), limits)
+            if key not in found:
+                values = image.measured
+                step = sample_step(values.size)
+                planes = [_block(values[i]) for i in np.ndindex(values.shape[: plane_axes(image)])]
+                kept = [delayed(summarise)(plane, limits, step) for plane in planes]
+                found[key] = delayed(combine)(kept, values.dtype, limits, image.label)
+            limits = found[key]
         promised.append(limits)
     return promised
 
@@ -133,15 +148,20 @@ def _fuse_plane(
     parts: Parts,
     ranges: list[Range],
     statistics: Statistics | None,
+    with_index: bool,
     model: str | Path | Model | None,
     backend: Backend,
-) -> np.ndarray:
+) -> Any:
     job = job.with_ranges(ranges)
     planes = job.planes(index, parts)
     with _ONE_AT_A_TIME:
         fuser = _last_fuser(model, backend)
-        (fused,) = fuser.fuse_planes([job.lumas(planes)], 1, None, statistics)
-    return from_unit(job.picture(fused, planes), job.dtype)
+        if with_index:
+            require_index(fuser)
+        stacks = [job.lumas(planes)]
+        (fused,) = fuser.fuse_planes(stacks, 1, None, statistics, job.task_name)
+    made = from_unit(job.picture(fused.plane, planes, fused.index), job.dtype)
+    return (made, fused.index) if with_index else made
 
 
 def _gather(

@@ -63,7 +63,7 @@ def test_fuse_is_the_library(pair, checkpoint):
     for words in (
         "fused.png: 1 plane of 48×48 pixels",
         "A 0 to 255; B 0 to 255",
-        "colour of b",
+        "colour of B",
         " on cpu (",
         " s\n",
     ):

@@ -19,11 +19,15 @@ from scipy.ndimage import gaussian_filter
 
 from napari_gifnet.backend import Backend
 from napari_gifnet.engine import GIFNetEngine
-from napari_gifnet.engine.device import choose_device, fast_reduced_precision
-from napari_gifnet.engine.folded import FoldedGIFNet, Moments
-from napari_gifnet.engine.passes import Region, TiledFusion, partition
-from napari_gifnet.engine.spill_file import Scratch
-from napari_gifnet.engine.tile_cache import Shelf
+from napari_gifnet.engine import run as run_module
+from napari_gifnet.engine.device import choose_device, fast_reduced_precision, start_transfer
+from napari_gifnet.engine.folded import FoldedGIFNet
+from napari_gifnet.engine.map_store import InMemory
+from napari_gifnet.engine.moments import Moments
+from napari_gifnet.engine.passes import fuse_pair, no_step, prepare
+from napari_gifnet.engine.spill_file import SpillFile
+from napari_gifnet.engine.tile_cache import TileCache
+from napari_gifnet.engine.tiling import Region, partition
 from napari_gifnet.errors import Cancelled, DeviceError
 
 EVERYTHING = 1e12
@@ -48,7 +52,7 @@ def tiled(network, a, b, tile, memory=EVERYTHING, dtype=torch.float32, disk=True
     folded = FoldedGIFNet(network, torch.device("cpu"), dtype)
     out = np.full(a.shape, np.nan, np.float32)
     with torch.inference_mode():
-        TiledFusion(folded, a, b, tile, memory, disk=disk).run(out)
+        fuse_pair(prepare(folded, a, b, tile, memory, disk=disk), out)
     return out
 
 
@@ -87,29 +91,35 @@ def temporary_files_written(monkeypatch, folder):
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     sizes = []
-    put = Scratch.put
+    put = SpillFile.put
 
     def watched(self, key, x):
         put(self, key, x)
         sizes.append(os.fstat(self._file.fileno()).st_size)
 
-    monkeypatch.setattr(Scratch, "put", watched)
+    monkeypatch.setattr(SpillFile, "put", watched)
     return sizes
 
 
-def test_maps_go_with_the_run_and_need_no_garbage_collector(random_model):
+@pytest.mark.parametrize(("memory", "disk"), [(EVERYTHING, False), (1e6, False), (1e6, True)])
+def test_maps_go_with_the_run_and_need_no_garbage_collector(
+    random_model, monkeypatch, memory, disk
+):
     """Collecting garbage takes a fifth of a second in napari, and stops its GUI thread."""
-    a, b = plane(1, 64, 64), plane(2, 64, 64)
-    folded = FoldedGIFNet(random_model.network, torch.device("cpu"), torch.float32)
+    alive = []
+    for kind in (InMemory, TileCache):
+        make = kind.__init__
+
+        def watched(self, *given, make=make):
+            make(self, *given)
+            alive.append(weakref.ref(self))
+
+        monkeypatch.setattr(kind, "__init__", watched)
     gc.disable()
     try:
-        with torch.inference_mode():
-            fusion = TiledFusion(folded, a, b, 32, EVERYTHING)
-            fusion.run(np.empty(a.shape, np.float32))
-            assert fusion.whole is not None
-            alive = weakref.ref(fusion.whole)
-            del fusion
-        assert alive() is None
+        tiled(random_model.network, plane(1, 64, 64), plane(2, 64, 64), 32, memory, disk=disk)
+        assert len(alive) == 2  # what the first pass kept, and what the second
+        assert not any(each() for each in alive)
     finally:
         gc.enable()
 
@@ -164,11 +174,11 @@ def test_when_the_disk_is_full_the_rest_is_computed_again(random_model, monkeypa
 
 def test_without_room_on_the_disk_nothing_is_written(random_model, monkeypatch, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    assert Scratch(1 << 60).get((0, 0)) is None
+    assert SpillFile(1 << 60).get((0, 0)) is None
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
-    scratch = Scratch(1)
-    scratch.put((0, 0), torch.ones(1))
-    assert scratch.get((0, 0)) is None
+    file = SpillFile(1)
+    file.put((0, 0), torch.ones(1))
+    assert file.get((0, 0)) is None
 
 
 def test_tiles_of_their_own_statistics_would_be_seen(random_model):
@@ -206,7 +216,7 @@ def test_reduced_precision_stays_close(authors_checkpoint, shared, dtype):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_reduced_precision_keeps_the_gray_levels(dtype):
     """With the weights that ship, the rounding of eight bits hides nearly all of the difference."""
-    from skimage.data import camera, coins
+    from skimage.samples import camera, coins
 
     from napari_gifnet import load_model
 
@@ -292,19 +302,19 @@ def test_a_kept_map_is_made_once_however_many_threads_ask():
             raise MemoryError
         return torch.full((10,), float(key))
 
-    shelf = Shelf(capacity=2 * 40, keep="latest")
+    cache = TileCache(capacity=2 * 40, keep="latest")
     with ThreadPoolExecutor(4) as pool:
-        asked = [pool.submit(shelf.get, 1, make) for _ in range(4)]
+        asked = [pool.submit(cache.get, 1, make) for _ in range(4)]
     assert all(isinstance(f.exception(), MemoryError) for f in asked)
     with ThreadPoolExecutor(4) as pool:
-        assert all(x[0] == 1 for x in pool.map(shelf.get, [1] * 4, [make] * 4))
+        assert all(x[0] == 1 for x in pool.map(cache.get, [1] * 4, [make] * 4))
     assert made == [1, 1]
     for key in (2, 1, 3):  # 2 is the one not used for longest
-        assert shelf.get(key, make)[0] == key
-    assert list(shelf.maps) == [1, 3]
-    assert shelf.size == 2 * 40
-    shelf.drop(1)
-    assert shelf.size == 40
+        assert cache.get(key, make)[0] == key
+    assert list(cache.maps) == [1, 3]
+    assert cache.size == 2 * 40
+    cache.drop(1)
+    assert cache.size == 40
 
 
 def test_a_walk_that_comes_back_finds_the_first_maps():
@@ -314,25 +324,24 @@ def test_a_walk_that_comes_back_finds_the_first_maps():
         made.append(key)
         return torch.zeros(10)
 
-    shelf = Shelf(capacity=2 * 40, keep="first")
+    cache = TileCache(capacity=2 * 40, keep="first")
     for key in [1, 2, 3, 4] * 2:
-        shelf.get(key, make)
+        cache.get(key, make)
     assert made == [1, 2, 3, 4, 3, 4]
-    assert shelf.size == 2 * 40
+    assert cache.size == 2 * 40
 
 
 def test_lack_of_memory_is_met_with_smaller_tiles_and_said(random_model, monkeypatch):
     """A real allocation of 1 TB fails inside the first attempt, as on a full device."""
-    run = TiledFusion.run
     attempts = []
 
-    def greedy(self, out, step=lambda: None):
-        attempts.append(max(np.diff(self.rows)))
+    def greedy(pair, out, statistics=None, step=no_step):
+        attempts.append(pair.tiling.side)
         if len(attempts) == 1:
             torch.empty(1 << 40, dtype=torch.uint8).fill_(1)
-        run(self, out, step)
+        fuse_pair(pair, out, statistics, step)
 
-    monkeypatch.setattr(TiledFusion, "run", greedy)
+    monkeypatch.setattr(run_module, "fuse_pair", greedy)
     a, b = plane(1, 80, 72), plane(2, 80, 72)
     engine = GIFNetEngine(random_model.network, Backend("cpu", "float32", 80))
     with pytest.warns(RuntimeWarning, match="Memory ran out on cpu"):
@@ -343,10 +352,10 @@ def test_lack_of_memory_is_met_with_smaller_tiles_and_said(random_model, monkeyp
 
 
 def test_when_nothing_smaller_is_left_one_sentence_says_so(random_model, monkeypatch):
-    def greedy(self, out, step=lambda: None):
+    def greedy(pair, out, statistics=None, step=no_step):
         torch.empty(1 << 40, dtype=torch.uint8).fill_(1)
 
-    monkeypatch.setattr(TiledFusion, "run", greedy)
+    monkeypatch.setattr(run_module, "fuse_pair", greedy)
     a = plane(1, 64, 64)
     engine = GIFNetEngine(random_model.network, Backend("cpu", "float32", 64))
     with warnings.catch_warnings():
@@ -356,10 +365,10 @@ def test_when_nothing_smaller_is_left_one_sentence_says_so(random_model, monkeyp
 
 
 def test_an_error_of_torch_arrives_as_one_sentence(random_model, monkeypatch):
-    def broken(self, out, step=lambda: None):
+    def broken(pair, out, statistics=None, step=no_step):
         torch.zeros(2) @ torch.zeros(3)
 
-    monkeypatch.setattr(TiledFusion, "run", broken)
+    monkeypatch.setattr(run_module, "fuse_pair", broken)
     a = plane(1, 16, 16)
     with pytest.raises(DeviceError, match="computation failed on cpu") as caught:
         list(GIFNetEngine(random_model.network, Backend("cpu")).fuse_planes([(a, a)], 1))
@@ -419,3 +428,14 @@ class TestCuda:
             torch.cuda.set_per_process_memory_fraction(1.0)
         expected = tiled(random_model.network, a, b, 128)
         np.testing.assert_allclose(fused, expected, atol=1e-3)
+        list(engine.fuse_planes([(a[:64, :64], b[:64, :64])], 1))
+        assert engine.device.type == "cuda"
+        assert engine.tile_size is None
+
+    @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two NVIDIA GPUs")
+    def test_a_plane_comes_home_from_the_second_gpu_when_it_is_done(self):
+        fused = torch.zeros(512, 512, device="cuda:1")
+        with torch.cuda.device("cuda:1"):
+            torch.cuda._sleep(1_000_000_000)  # half a second in which the plane is not done
+        fused += 1
+        assert (start_transfer(fused)() == 1).all()

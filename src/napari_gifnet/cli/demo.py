@@ -16,7 +16,8 @@ from napari_gifnet.backend import Backend
 from napari_gifnet.files.formats import Length, make_folder, write
 from napari_gifnet.files.samples import SampleImage, load_sample
 from napari_gifnet.models import DEFAULT_MODEL
-from napari_gifnet.planes.job import request_of_arrays, resolve
+from napari_gifnet.planes.job import resolve
+from napari_gifnet.planes.request import request_of_arrays
 
 from .console import note
 from .fusing import carry_out

@@ -21,8 +21,9 @@ from napari_gifnet.fusers import Fuser, open_fuser
 from napari_gifnet.fusion import run
 from napari_gifnet.models import list_models
 from napari_gifnet.planes.image import ImagePlanes
-from napari_gifnet.planes.job import Job, request_of_arrays, resolve
+from napari_gifnet.planes.job import Job, resolve
 from napari_gifnet.planes.ranges import Range, range_without_looking, to_unit
+from napari_gifnet.planes.request import request_of_arrays
 
 from .console import note, progress_bar
 from .fusing import open_images

@@ -25,7 +25,8 @@ from napari_gifnet.fusers import open_fuser
 from napari_gifnet.fusion import run
 from napari_gifnet.models import DEFAULT_MODEL
 from napari_gifnet.planes.image import format_sides
-from napari_gifnet.planes.job import Job, request_of_arrays, resolve
+from napari_gifnet.planes.job import Job, resolve
+from napari_gifnet.planes.request import request_of_arrays
 from napari_gifnet.planes.tasks import PANSHARPENING
 
 from .console import note, progress_bar

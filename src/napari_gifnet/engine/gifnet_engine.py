@@ -2,67 +2,67 @@
 
 from __future__ import annotations
 
-import gc
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
-from typing import TypeVar
 
 import numpy as np
 import torch
 
 from napari_gifnet.backend import Backend
-from napari_gifnet.errors import DeviceError
 from napari_gifnet.network import GIFNet
+from napari_gifnet.progress import Progress, Reporting
 
-from .device import (
-    Device,
-    choose_device,
-    choose_precision,
-    free_memory,
-    is_out_of_memory,
-    memory_budget,
-)
-from .folded import FoldedGIFNet, Moments
-from .passes import Statistics, TiledFusion
+from .device import choose_device, free_memory
+from .moments import Moments, Statistics
+from .passes import PlanePair, measure_block0, measure_block1, normalize_block0
+from .run import Run
+from .tile_cache import TileCache
+from .tile_threads import own_cores
 
-Progress = Callable[[int, int], None]
-T = TypeVar("T")
-
-CPU_TILE_SIZE = 128
-"""Maps of this side fit a processor's last cache; see docs/performance.md."""
-
-GPU_TILE_SIZE = 1024
-SMALLEST_TILE_SIZE = 32
+Pair = tuple[np.ndarray, np.ndarray]
 
 
 class GIFNetEngine:
     """Runs a network on pairs of planes.
+
+    A run that lacks memory goes on with smaller tiles, and at last on the CPU. The next run begins
+    anew as `backend` wishes.
 
     Parameters
     ----------
     network : GIFNet
         With its weights loaded.
     backend : Backend
-        Where and how it is computed.
+        Where it is computed, in which precision, and in how much memory.
 
     Attributes
     ----------
     device : torch.device
+        Where the last run was computed, or where the first will be.
     device_reason : str
-        Why this device.
+        Why there, in words fit for a user.
     precision : str
-        The one used.
+        Of that run: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
     tile_size : int or None
-        Side of the tiles in pixels; None where a plane is computed in one piece.
+        Side of that run's tiles in pixels; None for a plane in one piece.
     notes : list of str
-        What was done about a lack of memory, a sentence each.
+        What was done about a lack of memory in all runs, a sentence each.
 
     Raises
     ------
     DeviceError
-        The device is not there.
+        The device is not there, or fails.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari_gifnet.network import GIFNet
+    >>> engine = GIFNetEngine(GIFNet(), Backend(device="cpu", tile_size=32))
+    >>> planes = np.zeros((2, 16, 16), np.float32)
+    >>> [fused] = engine.fuse_planes([planes], count=1)
+    >>> fused.shape, engine.device_reason
+    ((16, 16), 'asked for')
     """
 
     def __init__(
@@ -70,24 +70,36 @@ class GIFNetEngine:
         network: GIFNet,
         backend: Backend = Backend(),  # noqa: B008 (it is frozen)
     ) -> None:
+        own_cores()
         self.network, self.backend = network, backend
-        self.memory = backend.memory
         self.notes: list[str] = []
-        self._move(choose_device(backend.device))
-
-    def _move(self, device: Device) -> None:
-        self.device, self.device_reason = device.torch, device.reason
-        dtype = choose_precision(self.backend.precision, device.torch)
-        self.precision = str(dtype).removeprefix("torch.")
-        asked = self.backend.tile_size
-        self.tile_size: int | None = (
-            (CPU_TILE_SIZE if device.is_cpu else GPU_TILE_SIZE) if asked == "auto" else asked
+        self._first = self._last = Run.begin(
+            network, backend, choose_device(backend.device), self._note
         )
-        self.folded = FoldedGIFNet(self.network, device.torch, dtype)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the last run was computed."""
+        return self._last.device.torch
+
+    @property
+    def device_reason(self) -> str:
+        """Why it was computed there."""
+        return self._last.device.reason
+
+    @property
+    def precision(self) -> str:
+        """The precision of the last run."""
+        return str(self._last.folded.dtype).removeprefix("torch.")
+
+    @property
+    def tile_size(self) -> int | None:
+        """Side of the last run's tiles in pixels; None for a plane in one piece."""
+        return self._last.tile_size
 
     def fuse_planes(
         self,
-        stacks: Iterable[tuple[np.ndarray, np.ndarray]],
+        stacks: Iterable[Pair],
         count: int,
         progress: Progress | None = None,
         statistics: Statistics | None = None,
@@ -102,7 +114,7 @@ class GIFNetEngine:
             How many pairs there are.
         progress : callable, optional
             Called with the steps done and all steps: tiles, passes and planes together. What it
-            raises stops the run.
+            raises stops the run and comes out as it is.
         statistics : Statistics, optional
             What `gather_statistics` returned, for all planes; by default each plane has its own.
 
@@ -111,52 +123,24 @@ class GIFNetEngine:
         DeviceError
             The device failed, or its memory and the computer's did not suffice.
         """
-        transfers = self._transfers()
+        run = self._begin()
         waiting: deque[Callable[[], np.ndarray]] = deque()
-        for done, (a, b) in enumerate(stacks):
-            waiting.append(self._fuse_plane(a, b, done, count, progress, statistics))
-            # a GPU works on this plane while the one before is brought home
-            if len(waiting) > transfers:
+        with Reporting(progress) as report:
+
+            def report_plane(done: int, steps: int, step: int) -> None:
+                report(done * steps + step, count * steps)
+
+            for done, (a, b) in enumerate(stacks):
+                waiting.append(run.fuse(a, b, statistics, done, report_plane))
+                # a GPU works on this plane while the one before is brought home
+                if len(waiting) > run.transfers:
+                    yield waiting.popleft()()
+            while waiting:
                 yield waiting.popleft()()
-        while waiting:
-            yield waiting.popleft()()
-
-    def _transfers(self) -> int:
-        return 1 if self.device.type == "cuda" else 0
-
-    def _fuse_plane(
-        self,
-        a: np.ndarray,
-        b: np.ndarray,
-        done: int,
-        count: int,
-        progress: Progress | None,
-        statistics: Statistics | None,
-    ) -> Callable[[], np.ndarray]:
-        """Start on a plane; what is returned waits for the result. Recovers from lack of memory."""
-        return self._recovering(
-            max(a.shape), lambda: self._attempt(a, b, done, count, progress, statistics)
-        )
-
-    def _recovering(self, side: int, attempt: Callable[[], T]) -> T:
-        """Try, with less and less memory; planes have sides of up to `side` pixels."""
-        while True:
-            try:
-                return attempt()
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise DeviceError(
-                        f"The computation failed on {self.device} ({_first_line(error)}): "
-                        "try again with device='cpu'."
-                    ) from error
-                reason = _first_line(error)
-            gc.collect()  # what the failed attempt's traceback may still hold
-            free_memory(self.device)
-            self._shrink(side, reason)
 
     def gather_statistics(
         self,
-        stacks: Callable[[], Iterable[tuple[np.ndarray, np.ndarray]]],
+        stacks: Callable[[], Iterable[Pair]],
         count: int,
         progress: Progress | None = None,
     ) -> Statistics:
@@ -169,110 +153,50 @@ class GIFNetEngine:
         count : int
             How many pairs there are.
         progress : callable, optional
-            Called with the planes done and all, each counted in both of the passes.
+            Called with the planes done and all, each counted in both of the passes. What it raises
+            stops the run and comes out as it is.
+
+        Raises
+        ------
+        DeviceError
+            As for `fuse_planes`.
         """
+        run = self._begin()
+        with Reporting(progress) as report, torch.inference_mode():
 
-        def pooled(start: int, gather: Callable[[TiledFusion], list[Moments]]) -> list[Moments]:
-            sums: list[Moments] = []
-            for done, (a, b) in enumerate(stacks(), start):
-                if progress:
-                    progress(done, 2 * count)
-                attempt = partial(self._gather, gather, a, b)
-                each = self._recovering(max(a.shape), attempt)
-                sums = [x + y for x, y in zip(sums, each, strict=True)] if sums else each
-            return sums
+            def pooled(start: int, measure: Callable[[PlanePair], list[Moments]]) -> list[Moments]:
+                sums: list[Moments] = []
+                for done, (a, b) in enumerate(stacks(), start):
+                    report(done, 2 * count)
+                    each = run.measure(a, b, measure)
+                    sums = [x + y for x, y in zip(sums, each, strict=True)] if sums else each
+                return sums
 
-        with torch.inference_mode():
-            first = [m.numbers for m in pooled(0, lambda fusion: list(fusion.gather_first()))]
+            def before_block0(pair: PlanePair) -> list[Moments]:
+                moments, _ = measure_block0(pair)
+                return list(moments)
 
-            def second(fusion: TiledFusion) -> list[Moments]:
-                of_mm, of_dp = (Moments.known(*pair, self.device) for pair in first)
-                return [fusion.gather_second((of_mm, of_dp))]
+            of_mm, of_dp = (moments.numbers for moments in pooled(0, before_block0))
 
-            (last,) = pooled(count, second)
-        of_mm, of_dp = first
-        return Statistics(of_mm, of_dp, last.numbers)
+            def before_block1(pair: PlanePair) -> list[Moments]:
+                device = pair.network.device
+                known = Moments.known(*of_mm, device), Moments.known(*of_dp, device)
+                block0 = normalize_block0(pair.network, known)
+                return [measure_block1(pair, block0, TileCache(0, "first"))]
 
-    def _gather(
-        self, gather: Callable[[TiledFusion], list[Moments]], a: np.ndarray, b: np.ndarray
-    ) -> list[Moments]:
-        return [Moments(m.mean.cpu(), m.variance.cpu(), m.count) for m in gather(self._tiled(a, b))]
+            (of_active,) = pooled(count, before_block1)
+            return Statistics(of_mm, of_dp, of_active.numbers)
 
-    def _tiled(
-        self, a: np.ndarray, b: np.ndarray, statistics: Statistics | None = None
-    ) -> TiledFusion:
-        memory = memory_budget(self.device) if self.memory is None else self.memory
-        return TiledFusion(self.folded, a, b, self.tile_size or max(a.shape), memory, statistics)
+    def _begin(self) -> Run:
+        """Begin a run as the backend wishes, whatever became of the one before."""
+        own_cores()
+        self._last = self._first.again()
+        return self._last
 
-    def _attempt(
-        self,
-        a: np.ndarray,
-        b: np.ndarray,
-        done: int,
-        count: int,
-        progress: Progress | None,
-        statistics: Statistics | None,
-    ) -> Callable[[], np.ndarray]:
-        with torch.inference_mode():
-            fusion = self._tiled(a, b, statistics)
-            steps, step = fusion.work, 0
-
-            def count_step() -> None:
-                nonlocal step
-                step += 1
-                if progress:
-                    progress(done * steps + step, count * steps)
-
-            if progress:
-                progress(done * steps, count * steps)
-            if self.device.type != "cuda":
-                fused = np.empty(a.shape, np.float32)
-                fusion.run(fused, count_step)
-                return lambda: fused
-
-            on_device = torch.empty(a.shape, dtype=torch.float32, device=self.device)
-            fusion.run(on_device, count_step)
-            home = torch.empty(a.shape, dtype=torch.float32, pin_memory=True)
-            home.copy_(on_device, non_blocking=True)
-            arrived = torch.cuda.Event()
-            arrived.record()
-
-        def wait() -> np.ndarray:
-            arrived.synchronize()
-            return home.numpy()
-
-        return wait
-
-    def _shrink(self, side: int, reason: str) -> None:
-        """Make the next attempt smaller, and say so; raise where nothing smaller is left."""
-        present = min(self.tile_size or side, side)
-        if present > SMALLEST_TILE_SIZE and self.memory != 0:
-            self.tile_size = max(SMALLEST_TILE_SIZE, present // 2)
-            self.memory = 0 if self.tile_size <= 2 * SMALLEST_TILE_SIZE else self.memory
-            self._say(
-                f"Memory ran out on {self.device}: going on with tiles of {self.tile_size} pixels."
-            )
-        elif self.device.type != "cpu":
-            before = self.device
-            self.memory = None
-            self._move(Device(torch.device("cpu"), f"the memory of {before} did not suffice"))
-            self._say(
-                f"Memory ran out on {before} even with the smallest tiles: going on on the CPU."
-            )
-        else:
-            raise DeviceError(
-                f"There is not enough memory for planes of this size ({reason}): "
-                "close other programs, or fuse a part of the image."
-            )
-
-    def _say(self, note: str) -> None:
-        self.notes.append(note)
-        warnings.warn(note, RuntimeWarning, stacklevel=2)
+    def _note(self, sentence: str) -> None:
+        self.notes.append(sentence)
+        warnings.warn(sentence, RuntimeWarning, stacklevel=2)
 
     def release(self) -> None:
         """Give the device's memory back; the engine can still be used."""
-        free_memory(self.device)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__
+        free_memory(self._first.device.torch)

@@ -1,4 +1,4 @@
-"""Maps in a file where memory does not hold them: they are read sooner than computed again."""
+"""Maps in a file where memory does not hold them: reading takes less time than computing again."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from threading import Lock
 import torch
 from torch import Tensor
 
+from .tiling import Key
+
 FREE_SHARE = 0.5
-"""Of the free disk space, the most that a file may take."""
+"""The share of the free disk space that a file may take at most."""
 
 
-def scratch_folder() -> Path:
+def spill_folder() -> Path:
     """Where large temporary files go: on Linux not ``/tmp``, which often lies in memory."""
     named = any(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
     large = Path("/var/tmp")
     return large if not named and os.access(large, os.W_OK) else Path(gettempdir())
 
 
-class Scratch:
-    """Maps in one nameless file, which goes when it is closed. Threads may share it.
+class SpillFile:
+    """Maps of tiles in one nameless file, which is gone once it is closed. Threads may share it.
 
     Parameters
     ----------
@@ -33,17 +35,17 @@ class Scratch:
     """
 
     def __init__(self, size: int) -> None:
-        self._places: dict[tuple[int, int], tuple[int, torch.Size, torch.dtype]] = {}
+        self._places: dict[Key, tuple[int, torch.Size, torch.dtype]] = {}
         self._end = 0
         self._lock = Lock()
-        folder = scratch_folder()
+        folder = spill_folder()
         try:
             roomy = disk_usage(folder).free * FREE_SHARE >= size
             self._file = TemporaryFile(buffering=0, dir=folder) if roomy else None  # noqa: SIM115
         except OSError:
             self._file = None
 
-    def put(self, key: tuple[int, int], x: Tensor) -> None:
+    def put(self, key: Key, x: Tensor) -> None:
         """Keep a map, unless the disk is full."""
         with self._lock:
             if self._file is None:
@@ -58,7 +60,7 @@ class Scratch:
             self._places[key] = self._end, x.shape, x.dtype
             self._end += x.nbytes
 
-    def get(self, key: tuple[int, int]) -> Tensor | None:
+    def get(self, key: Key) -> Tensor | None:
         """Return a map that was kept, or None."""
         with self._lock:
             if self._file is None or key not in self._places:

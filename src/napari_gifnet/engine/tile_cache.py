@@ -11,15 +11,21 @@ from typing import Literal
 from torch import Tensor
 
 from .spill_file import in_own_pages
+from .tiling import Key
 
-Key = tuple[int, int]
 
+class TileCache:
+    """Maps of tiles, kept up to a number of bytes; the others are made anew.
 
-class Shelf:
-    """Maps of tiles, kept up to a number of bytes, the others made anew.
-
-    Of too many the latest used are kept or, for a walk that comes back to its start, the first.
     Several threads may ask at once; one that asks for a map in the making waits for it.
+
+    Parameters
+    ----------
+    capacity : float
+        Bytes.
+    keep : {"latest", "first"}
+        Which are kept of too many: those used last or, for a walk that comes back to its start, the
+        first.
     """
 
     def __init__(self, capacity: float, keep: Literal["latest", "first"]) -> None:

@@ -14,42 +14,56 @@ from typing import Any
 
 import torch
 
-MOST_PIXELS = 16 * 128**2
-"""Pixels in the making at a time; each takes some 4 kB of temporary maps."""
+PIXELS_AT_ONCE = 16 * 128**2
+"""Pixels in the making at a time, at most; each takes some 4 kB of temporary maps."""
+
+_SETTING = Lock()
+"""Held while the number of cores that torch gives to new threads is not the user's."""
 
 
 @contextmanager
-def crew(device: torch.device, tiles: int, tile: int) -> Iterator[Callable[..., Iterator[Any]]]:
+def open_tile_threads(
+    device: torch.device, tiles: int, side: int
+) -> Iterator[Callable[..., Iterator[Any]]]:
     """Give a `map` that keeps its order, and on a CPU works on several items at a time.
 
     Parameters
     ----------
     device : torch.device
-    tiles, tile : int
-        How many there are, and their side in pixels.
+    tiles : int
+        How many there are.
+    side : int
+        Of the largest tile, in pixels.
     """
-    cores = torch.get_num_threads() if device.type == "cpu" else 1
-    workers = min(cores, tiles, max(1, MOST_PIXELS // tile**2))
+    cores = own_cores() if device.type == "cpu" else 1
+    workers = min(cores, tiles, max(1, PIXELS_AT_ONCE // side**2))
     if workers == 1:
         yield map
         return
-    pool = ThreadPoolExecutor(workers, "gifnet", _take_share, (cores // workers, cores))
+    pool = ThreadPoolExecutor(workers, "gifnet", _take_share, (cores // workers,))
     try:
         yield lambda make, items: pool.map(torch.inference_mode()(make), items)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-_SETTING = Lock()
+def own_cores() -> int:
+    """Return how many cores torch uses for this thread.
+
+    A thread takes over the process's number when it first asks, and keeps it. So it must not ask
+    while another run is giving a share to its workers.
+    """
+    with _SETTING:
+        return torch.get_num_threads()
 
 
-def _take_share(share: int, cores: int) -> None:
-    """Let torch use `share` cores in this thread, and `cores` in the threads that others start."""
+def _take_share(share: int) -> None:
+    """Let torch use `share` cores in this new thread, and as many as before in those to come."""
     if not torch.backends.openmp.is_available():
         return  # torch's own pool is one for all threads
-    torch.get_num_threads()  # a thread takes over the process's number when it first asks
     with _SETTING:
-        torch.set_num_threads(share)  # of this thread, but remembered for the threads to come
-        restoring = Thread(target=torch.set_num_threads, args=(cores,))
+        of_process = torch.get_num_threads()  # this thread is new: it takes over the process's
+        torch.set_num_threads(share)  # for this thread, but remembered for the threads to come
+        restoring = Thread(target=torch.set_num_threads, args=(of_process,))
         restoring.start()
         restoring.join()

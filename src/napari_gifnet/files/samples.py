@@ -291,7 +291,7 @@ def _path(sample: Sample, file: str, progress: Callable[[int, int], None] | None
         return fetch(sample.url + file, sample.sha256[file], f"samples/{file}", progress=progress)
     except DownloadError as error:
         offline = ", ".join(shipped.key for shipped in _SHIPPED)
-        raise DownloadError(f"{error}; the samples {offline} need no download") from error
+        raise DownloadError(f"{error} The samples {offline} need no download.") from error
 
 
 def _read(name: str, paths: list[Path]) -> SampleImage:

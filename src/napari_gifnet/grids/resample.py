@@ -1,46 +1,40 @@
-"""Resampling: the values of one layer on the grid of another."""
+"""Resampling: the values of one image on the grid of another, plane by plane or as a whole."""
 
 from __future__ import annotations
 
-import math
+import operator
+from collections.abc import Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from scipy import ndimage, sparse
 
-from napari_gifnet.errors import ImageError, OptionError
+from napari_gifnet.errors import OptionError
 
-from .world_grid import TOLERANCE, WorldGrid, index_map, within
+from .interpolation import Box, IndexMap, computed, fill, volume
+from .world_grid import WorldGrid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.floating]
-
-_SPLINE_REACH = 12
-"""Voxels after which the infinite response of a cubic spline has fallen below 1e-6."""
-
 _SLAB = 2**24
-"""Values that are computed at once, which bounds the memory beside the result."""
+"""Values of the source or of the result that a whole is computed from, or in, at once."""
 
-_STRIP = 2**20
-"""Voxels whose coordinates are held at once, where axes are interpolated together."""
+_TILE = 2**22
+"""Values of the source that a plane is computed from at once, which bounds the memory beside it."""
+
+_READ = 2**26
+"""Values up to which what a plane needs is read at once, from a source that is not in memory."""
 
 
 def resample(data: Any, source: WorldGrid, target: WorldGrid, *, order: Literal[1, 3] = 1) -> Any:
-    """Interpolate the values on one grid at the voxels of another.
-
-    Where the target is coarser, the data are first smoothed by a Gaussian that matches the voxels'
-    point spread functions, σ² = (f² − 1) / (8 ln 2) for voxels f times as long [1]_. Axes that are
-    scaled and shifted only are interpolated one after the other; those that are turned or sheared
-    against each other together, plane by plane.
+    """Interpolate the values on one grid at all voxels of another.
 
     Parameters
     ----------
     data : array-like, shape ``source.shape`` or ``source.shape + (channels,)``
-        Anything that slices as NumPy arrays do; no more is read than the target needs. With a dask
-        array the result is one, too, in chunks of one plane.
+        Anything that slices as NumPy arrays do; no more is read than the target needs. Masked
+        values are as NaN. With a dask array the result is one, too, in chunks of one plane.
     source, target : WorldGrid
         The target may have more leading axes than the source, not fewer.
     order : 1 or 3
@@ -52,249 +46,227 @@ def resample(data: Any, source: WorldGrid, target: WorldGrid, *, order: Literal[
         In the values of `data`, whatever their dtype. NaN where the source has no voxel, or one
         that is not finite. Leading axes that the source lacks and does not depend on have length 1.
 
-    References
-    ----------
-    .. [1] Cardoso et al., "Scale factor point spread function matching: beyond aliasing in image
-       resampling", MICCAI 2015.
+    Raises
+    ------
+    ImageError
+        The data do not fit their grid.
+    OptionError
+        `order` is neither 1 nor 3.
+
+    See Also
+    --------
+    Resampled : The same, computed plane by plane when it is looked at.
     """
-    if order not in (1, 3):
-        raise OptionError(
-            f"interpolation order {order!r} is unknown; choose 1 (linear) or 3 (cubic)"
-        )
-    if data.shape[: source.ndim] != source.shape or data.ndim > source.ndim + 1:
-        raise ImageError(
-            f"data of shape {data.shape} do not fit the grid of {source.name!r}, whose shape is "
-            f"{source.shape}; take both from one level of the layer"
-        )
-    matrix, offset = index_map(target, source)
-    lacking = ~matrix.any(axis=0) & (np.arange(target.ndim) < target.ndim - source.ndim)
-    target = target.crop([slice(1) if gone else slice(None) for gone in lacking])
+    mapping = IndexMap.between(data, source, target, order)
+    lacking = mapping.free[: target.ndim - source.ndim]
+    ranges = [range(1 if gone else n) for n, gone in zip(target.shape, lacking, strict=False)]
+    ranges += [range(n) for n in target.shape[len(lacking) :]]
     if hasattr(data, "__dask_graph__"):
-        return _resample_lazily(data, source, target, order)
-
-    channels = data.shape[source.ndim :]
-    if (size := math.prod(target.shape + channels)) > _SLAB:
-        return _resample_in_slabs(data, source, target, order, math.ceil(size / _SLAB))
-    box = _reach(matrix, offset, source.shape, target.shape, order)
-    if box is None:
-        return np.full(target.shape + channels, np.nan, np.float32)
-    offset = offset - [part.start for part in box]
-    values = np.array(data[box], np.float32)
-    finite = np.isfinite(values)
-    if channels:
-        finite = np.logical_and.reduce(finite, axis=-1)
-    if finite.all():
-        return _interpolate(values, matrix, offset, target.shape, order)
-    values[~finite] = 0
-    result = _interpolate(values, matrix, offset, target.shape, order)
-    known = _interpolate(finite.astype(np.float32), matrix, offset, target.shape, order)
-    known[~(known >= 0.5)] = np.nan
-    result /= known.reshape(known.shape + (1,) * len(channels))
+        region = tuple(slice(r.stop) for r in ranges)
+        return _as_dask(Resampled(data, source, target, region, order=order))
+    result = np.empty((*map(len, ranges), *mapping.channels), np.float32)
+    fill(result, mapping, data, [0] * source.ndim, ranges, range(target.ndim), _SLAB)
     return result
-
-
-def _resample_in_slabs(
-    data: Any, source: WorldGrid, target: WorldGrid, order: Literal[1, 3], count: int
-) -> Floats:
-    result = np.empty(target.shape + data.shape[source.ndim :], np.float32)
-    axis = int(np.argmax(np.array(target.shape) > 1))
-    thickness = max(target.shape[axis] // count, 1)
-    for start in range(0, target.shape[axis], thickness):
-        slab = [slice(None)] * target.ndim
-        slab[axis] = slice(start, start + thickness)
-        result[tuple(slab)] = resample(data, source, target.crop(slab), order=order)
-    return result
-
-
-def _resample_lazily(data: Any, source: WorldGrid, target: WorldGrid, order: Literal[1, 3]) -> Any:
-    import dask
-    import dask.array as da
-
-    channels = data.shape[source.ndim :]
-
-    def stack(lead: tuple[int, ...]) -> Any:
-        axis = len(lead)
-        if axis < target.ndim - 2:
-            parts = [stack((*lead, i)) for i in range(target.shape[axis])]
-            return da.concatenate(parts, axis=axis)
-        plane = target.crop((*lead, slice(None), slice(None)))
-        shape = plane.shape + channels
-        box = _reach(*index_map(plane, source), source.shape, plane.shape, order)
-        if box is None:
-            return da.full(shape, np.nan, np.float32, chunks=-1)
-        values = dask.delayed(resample)(data[box], source.crop(box), plane, order=order)
-        return da.from_delayed(values, shape, np.float32)
-
-    return stack(())
-
-
-def _reach(
-    matrix: Floats, offset: Floats, lengths: tuple[int, ...], shape: tuple[int, ...], order: int
-) -> tuple[slice, ...] | None:
-    """Return the part of the source that has a bearing on the target, None if there is none."""
-    off_voxels = np.abs(matrix - np.rint(matrix)) @ shape + np.abs(offset - np.rint(offset))
-    exact = (np.count_nonzero(matrix, axis=1) == 1) & (off_voxels <= TOLERANCE)
-    slack = np.where(exact, TOLERANCE, 0)
-    margin = np.ceil(4 * _blur(np.linalg.norm(matrix, axis=1)))
-    if order == 3:
-        margin += np.where(exact, 0, _SPLINE_REACH)
-    ends = matrix * (np.array(shape) - 1)
-    low = np.floor(offset + np.minimum(ends, 0).sum(axis=1) + slack) - margin
-    high = np.ceil(offset + np.maximum(ends, 0).sum(axis=1) - slack) + margin + 1
-    low, high = np.maximum(low, 0).astype(int), np.minimum(high, lengths).astype(int)
-    if (low >= high).any():
-        return None
-    return tuple(slice(int(start), int(stop)) for start, stop in zip(low, high, strict=True))
-
-
-def _blur(steps: Floats) -> Floats:
-    """Return the σ, in source voxels, that keeps steps of so many source voxels from aliasing."""
-    return np.sqrt(np.maximum(np.square(steps) - 1, 0) / (8 * math.log(2)))
-
-
-def _interpolate(
-    values: Floats, matrix: Floats, offset: Floats, shape: tuple[int, ...], order: int
-) -> Floats:
-    """Return finite values at ``matrix · i + offset`` for all i of `shape`, channels last."""
-    used = matrix != 0
-    alone = [
-        (row, int(np.argmax(used[row])))
-        for row in range(len(matrix))
-        if used[row].sum() == 1 and used[:, np.argmax(used[row])].sum() == 1
-    ]
-    rows = sorted(set(range(len(matrix))) - {row for row, _ in alone})
-    cols = sorted(set(range(len(shape))) - {col for _, col in alone}) if rows else []
-    channels = values.shape[len(matrix) :]
-    result = np.full(shape + channels, np.nan, np.float32)
-
-    covered = [slice(None)] * len(shape)
-    for row, col in alone:
-        positions = offset[row] + matrix[row, col] * np.arange(shape[col])
-        inside = np.flatnonzero(within(positions, values.shape[row]))
-        if not len(inside):
-            return result
-        covered[col] = slice(inside[0], inside[-1] + 1)
-        values = _along(values, row, positions[covered[col]], abs(matrix[row, col]), order)
-    if rows:
-        lengths = tuple(shape[col] for col in cols)
-        values = _together(values, rows, matrix[np.ix_(rows, cols)], offset[rows], lengths, order)
-
-    # The axes of `values` are now: those alone, in the source's order; channels; those together.
-    axes = [col for _, col in alone] + [len(shape)] * len(channels) + cols
-    axes += (free := [col for col in range(len(shape)) if col not in axes])
-    values = values.reshape(values.shape + (1,) * len(free))
-    result[tuple(covered)] = values.transpose(np.argsort(axes))
-    return result
-
-
-def _along(values: Floats, axis: int, positions: Floats, step: float, order: int) -> Floats:
-    """Interpolate along one axis, at positions within its voxels."""
-    length = values.shape[axis]
-    if (sigma := float(_blur(np.array(step)))) > 0:
-        values = ndimage.gaussian_filter1d(values, sigma, axis, mode="nearest")
-    positions = positions.clip(0, length - 1)
-    nearest = np.rint(positions)
-    if np.abs(positions - nearest).max() <= TOLERANCE:
-        return values.take(nearest.astype(int), axis)
-    if order == 3:
-        values = ndimage.spline_filter1d(values, 3, axis, np.float32, mode="mirror")
-    lines = np.moveaxis(values, axis, 0)
-    taps = _taps(positions, length, order) @ lines.reshape(length, -1)
-    return np.moveaxis(taps.reshape(len(positions), *lines.shape[1:]), 0, axis)
-
-
-def _taps(positions: Floats, length: int, order: int) -> sparse.csr_array:
-    """Return the B-spline weights of the samples at each position, (positions, length)."""
-    base = np.floor(positions)
-    t = positions - base
-    if order == 1:
-        weights = np.stack([1 - t, t], axis=1)
-    else:
-        weights = np.stack(
-            [(1 - t) ** 3, 4 - 6 * t**2 + 3 * t**3, 1 + 3 * (t + t**2 - t**3), t**3], axis=1
-        )
-        weights /= 6
-        base -= 1
-    index = base[:, None].astype(int) + np.arange(order + 1)
-    period = max(2 * (length - 1), 1)
-    index = np.minimum(index % period, -index % period)  # mirrored about the outer samples
-    pointer = np.arange(len(positions) + 1) * (order + 1)
-    return sparse.csr_array(
-        (weights.astype(np.float32).ravel(), index.ravel(), pointer), (len(positions), length)
-    )
-
-
-def _together(
-    values: Floats,
-    rows: list[int],
-    matrix: Floats,
-    offset: Floats,
-    shape: tuple[int, ...],
-    order: int,
-) -> Floats:
-    """Interpolate the axes `rows` together, which become the last ones, of the given shape."""
-    values = np.moveaxis(values, rows, range(-len(rows), 0))
-    others, lengths = values.shape[: -len(rows)], values.shape[-len(rows) :]
-    blocks = list(values.reshape(-1, *lengths))
-    if (sigma := _blur(np.linalg.norm(matrix, axis=1))).any():
-        blocks = [ndimage.gaussian_filter(block, sigma, mode="nearest") for block in blocks]
-    if order == 3:
-        blocks = [ndimage.spline_filter(block, 3, np.float32, "mirror") for block in blocks]
-    result = np.full((len(blocks), *shape), np.nan, np.float32)
-    strip = min(shape[-2], max(_STRIP // shape[-1], 1))
-    in_strip = np.tensordot(matrix[:, -2:], np.indices((strip, shape[-1])), axes=1)
-    last = np.array(lengths)[:, None, None] - 1
-    for *plane, row in product(*map(range, shape[:-2]), range(0, shape[-2], strip)):
-        start = offset + matrix[:, :-1] @ [*plane, row]
-        at = (in_strip + start[:, None, None])[:, : shape[-2] - row]
-        outside = ~within(np.moveaxis(at, 0, -1), lengths).all(axis=-1)
-        if outside.all():
-            continue
-        at = at.clip(0, last)
-        here: tuple[int | slice, ...] = (slice(None), *plane, slice(row, row + strip))
-        for block, out in zip(blocks, result[here], strict=True):
-            ndimage.map_coordinates(block, at, out, order, "mirror", prefilter=False)
-            out[outside] = np.nan
-    return result.reshape(*others, *shape)
 
 
 class Resampled:
-    """Stand-in."""
+    """The values of one grid on a part of another: a view, computed plane by plane when sliced.
 
-    def __init__(self, data, source, target, region, axes, order):
-        part = target.crop(region)
-        self.values = None
-        self.data, self.source, self.target, self.axes, self.order = data, source, part, axes, order
-        self.channels = tuple(data.shape[source.ndim :])
-        lead = [part.shape[i] for i in range(part.ndim) if i not in axes]
-        self.shape = (*lead, part.shape[axes[0]], part.shape[axes[1]], *self.channels)
-        self.dtype, self.ndim = np.dtype("f4"), len(self.shape)
+    It holds nothing of the result but the last plane, and of the source what it was given. It may
+    be sliced by several threads at once.
 
-    def _grid(self, index):
-        index = list(index)
-        region = [slice(None) if i in self.axes else index.pop(0) for i in range(self.target.ndim)]
-        return self.target.crop(region)
+    Parameters
+    ----------
+    data : array-like, shape ``source.shape`` or ``source.shape + (channels,)``
+        Anything that slices as NumPy arrays do. Masked values are as NaN.
+    source, target : WorldGrid
+        The target may have more leading axes than the source, not fewer.
+    region : tuple of slice, optional
+        The part of the target that the view is of, all of it by default.
+    axes : (rows, columns), optional
+        Axes of the target, the last two by default. Where the rows come after the columns in the
+        target, planes are transposed.
+    order : 1 or 3
+        Linear, or cubic spline, which is sharper and may overshoot.
 
-    def part(self, index):
-        plane = self._grid(index)
-        box = _reach(*index_map(plane, self.source), self.source.shape, plane.shape, self.order)
-        return None if box is None or self.data is None else self.data[box]
+    Attributes
+    ----------
+    shape : tuple of int
+        (..., Y, X) or (..., Y, X, channels). The leading axes are the other axes of the target, in
+        their order, also those that the source does not depend on.
+    dtype : numpy.dtype
+        float32; the values are those of `data`, whatever their dtype, and NaN where the source has
+        no voxel, or one that is not finite.
 
-    def without_data(self):
-        import copy
+    Raises
+    ------
+    ImageError
+        The data do not fit their grid, or the region holds no voxel.
+    OptionError
+        `order` or `axes` are not understood.
 
-        new = copy.copy(self)
-        new.data = None
-        return new
+    Examples
+    --------
+    >>> coarse = WorldGrid((2, 3, 3), scale=(2, 2, 2))
+    >>> view = Resampled(np.ones((2, 3, 3)), coarse, WorldGrid((3, 6, 6)))
+    >>> view.shape
+    (3, 6, 6)
+    >>> view[1, 2, :3]
+    array([1., 1., 1.], dtype=float32)
+    """
 
-    def plane(self, index, part=None):
-        plane = self._grid(index)
-        box = _reach(*index_map(plane, self.source), self.source.shape, plane.shape, self.order)
-        part = self.part(index) if part is None else part
-        sides = self.shape[len(self.shape) - len(self.channels) - 2 :]
+    dtype = np.dtype(np.float32)
+
+    def __init__(
+        self,
+        data: Any,
+        source: WorldGrid,
+        target: WorldGrid,
+        region: Sequence[slice] | None = None,
+        axes: tuple[int, int] | None = None,
+        order: Literal[1, 3] = 1,
+    ) -> None:
+        self.data, self.order = data, order
+        self._map = IndexMap.between(data, source, target, order)
+        region = (slice(None),) * target.ndim if region is None else tuple(region)
+        self._ranges = target.ranges(region)
+        if any(each.step != 1 for each in self._ranges):
+            raise OptionError(f"region={region} has steps: expected slices without.")
+        self.axes = _check_axes(axes, target)
+        self._leading = [axis for axis in range(target.ndim) if axis not in self.axes]
+        self._last: tuple[tuple[int, ...], NDArray[np.float32]] | None = None
+        self._last_part: tuple[Box, Any] | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Leading axes, rows, columns, and channels where there are any."""
+        order = (*self._leading, *self.axes)
+        return (*(len(self._ranges[axis]) for axis in order), *self._map.channels)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes, channels included."""
+        return len(self._ranges) + len(self._map.channels)
+
+    def __getitem__(self, index: Any) -> NDArray[np.float32]:
+        """Compute the planes at integers, slices and an ellipsis, as NumPy arrays give them."""
+        given = list(index) if isinstance(index, tuple) else [index]
+        if any(each is Ellipsis for each in given):
+            at = next(i for i, each in enumerate(given) if each is Ellipsis)
+            given[at : at + 1] = [slice(None)] * (self.ndim - len(given) + 1)
+        given += [slice(None)] * (self.ndim - len(given))
+        if len(given) > self.ndim:
+            raise IndexError(f"{len(given)} indices for {self.ndim} axes")
+        count = len(self._leading)
+        chosen, within_planes = given[:count], tuple(given[count:])
+        picks = [
+            range(n)[each] if isinstance(each, slice) else [range(n)[operator.index(each)]]
+            for n, each in zip(self.shape, chosen, strict=False)
+        ]
+        planes = [self.plane(lead)[within_planes] for lead in product(*picks)]
+        lengths = [
+            len(pick) for pick, each in zip(picks, chosen, strict=True) if isinstance(each, slice)
+        ]
+        if not lengths:
+            return planes[0]
+        inner = planes[0].shape if planes else np.empty(self.shape[count:])[within_planes].shape
+        return np.array(planes, np.float32).reshape((*lengths, *inner))
+
+    def part(self, index: tuple[int, ...]) -> Any:
+        """Return the box of the source's values that a plane needs.
+
+        Parameters
+        ----------
+        index : tuple of int
+            Of the leading axes.
+
+        Returns
+        -------
+        array, or None
+            As slicing the data gives it: a view of a NumPy array, a lazy slice of a dask array;
+            None where the plane has nothing of the source. Of a plane that is turned out of the
+            source's axes the box can be as large as the source.
+        """
+        box = self._map.box(self._ranges_at(index))
         if box is None:
-            return np.full(sides, np.nan, np.float32)
-        values = resample(np.asarray(part), self.source.crop(box), plane, order=self.order)
-        values = np.broadcast_to(values, plane.shape + self.channels)
-        values = np.moveaxis(values, self.axes, (0, 1))
-        return values.reshape(sides)
+            return None
+        if isinstance(self.data, np.ndarray) or hasattr(self.data, "__dask_graph__"):
+            return self.data[box]
+        if (last := self._last_part) is None or last[0] != box:
+            self._last_part = last = box, self.data[box]
+        return last[1]
+
+    def plane(self, index: tuple[int, ...], part: Any = None) -> NDArray[np.float32]:
+        """Return one plane, interpolated.
+
+        Parameters
+        ----------
+        index : tuple of int
+            Of the leading axes.
+        part : array, optional
+            What `part` returned for this index, computed where it was lazy.
+
+        Returns
+        -------
+        float32 array, shape (Y, X) or (Y, X, channels)
+        """
+        mapping, ranges = self._map, self._ranges_at(index)
+        matters = tuple(ranges[axis].start for axis in self._leading if not mapping.free[axis])
+        if (last := self._last) is not None and last[0] == matters:
+            return last[1].copy()
+        box, data, start = mapping.box(ranges), self.data, [0] * len(mapping.lengths)
+        if part is None and box is not None and volume(box) <= _READ:
+            part = self.part(index)
+        if part is not None and box is not None:
+            data, start = computed(part), [each.start for each in box]
+        result = np.empty((*map(len, ranges), *mapping.channels), np.float32)
+        fill(result, mapping, data, start, ranges, self.axes, _TILE)
+        plane = result.squeeze(tuple(self._leading))
+        if self.axes[0] > self.axes[1]:
+            plane = np.ascontiguousarray(plane.swapaxes(0, 1))
+        if any(mapping.free[axis] for axis in self._leading):
+            self._last = matters, plane.copy()
+        return plane
+
+    def without_data(self) -> Resampled:
+        """Return a view whose `plane` works with a part only, to be sent with it to a worker."""
+        bare = object.__new__(Resampled)
+        bare.__dict__.update(self.__dict__, data=None, _last=None, _last_part=None)
+        return bare
+
+    def _ranges_at(self, index: tuple[int, ...]) -> list[range]:
+        if len(index) != len(self._leading):
+            raise IndexError(f"{len(index)} indices for {len(self._leading)} leading axes")
+        ranges = list(self._ranges)
+        for axis, i in zip(self._leading, index, strict=True):
+            at = ranges[axis][operator.index(i)]
+            ranges[axis] = range(at, at + 1)
+        return ranges
+
+
+def _check_axes(axes: tuple[int, int] | None, target: WorldGrid) -> tuple[int, int]:
+    if axes is None:
+        return target.ndim - 2, target.ndim - 1
+    rows, columns = (int(axis) % target.ndim for axis in axes)
+    if rows == columns:
+        raise OptionError(f"axes={axes!r} are one and the same: expected (rows, columns).")
+    return rows, columns
+
+
+def _as_dask(view: Resampled) -> Any:
+    import dask
+    import dask.array as da
+
+    leading, plane = view.shape[: len(view._leading)], view.shape[len(view._leading) :]
+    bare = view.without_data()
+
+    def stack(lead: tuple[int, ...]) -> Any:
+        if len(lead) < len(leading):
+            return da.stack([stack((*lead, i)) for i in range(leading[len(lead)])])
+        part = view.part(lead)
+        if part is None:
+            return da.full(plane, np.nan, np.float32, chunks=-1)
+        values = dask.delayed(bare.plane, pure=False)(lead, part)
+        return da.from_delayed(values, plane, np.float32)
+
+    return stack(())

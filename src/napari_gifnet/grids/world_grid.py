@@ -146,12 +146,8 @@ class WorldGrid:
             world[..., -shared:] *= unit_factors(units, self.units)[-shared:]
         return world @ self.inverse[:-1, :-1].T + self.inverse[:-1, -1]
 
-    def crop(self, region: Sequence[slice | int]) -> WorldGrid:
-        """Return the grid of a part of the voxels; an integer keeps its axis, with length 1.
-
-        A plane cut out of a stack thus stays a stack of one plane, which napari shows where the
-        slider stands at that plane and nowhere else, whichever axes are displayed.
-        """
+    def ranges(self, region: Sequence[slice | int]) -> list[range]:
+        """Return the indices of a part of the voxels along each axis; raise if there are none."""
         ranges = [
             range(n)[part if isinstance(part, slice) else slice(part, part + 1 or None)]
             for part, n in zip(region, self.shape, strict=True)
@@ -161,6 +157,15 @@ class WorldGrid:
                 f"the region {tuple(region)} holds no voxel of {self.name!r}, whose shape is "
                 f"{self.shape}; choose a region within it"
             )
+        return ranges
+
+    def crop(self, region: Sequence[slice | int]) -> WorldGrid:
+        """Return the grid of a part of the voxels; an integer keeps its axis, with length 1.
+
+        A plane cut out of a stack thus stays a stack of one plane, which napari shows where the
+        slider stands at that plane and nowhere else, whichever axes are displayed.
+        """
+        ranges = self.ranges(region)
         return self._lattice(
             np.array([r.start for r in ranges], float),
             np.array([r.step for r in ranges], float),

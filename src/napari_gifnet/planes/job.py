@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, Literal, cast
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from napari_gifnet.errors import ImageError, OptionError
 
@@ -21,7 +20,6 @@ from .image import (
     broadcast,
     common_leading,
     format_sides,
-    open_image,
 )
 from .ranges import (
     Policy,
@@ -33,6 +31,8 @@ from .ranges import (
     result_dtype,
     split_intensity,
 )
+from .request import Request
+from .stack import Lumas, ManyPlanes
 from .tasks import PANSHARPENING, Task, find_task, pansharpen_band
 
 Normalization = Literal["plane", "stack"]
@@ -40,30 +40,6 @@ NORMALIZATIONS = ("plane", "stack")
 
 SAMPLED = 16
 """Planes of a stack that its normalization is measured on, at most."""
-
-
-@dataclass(frozen=True, eq=False)
-class Request:
-    """What somebody asks for, before anything of it is resolved.
-
-    Attributes
-    ----------
-    inputs : tuple of ImagePlanes
-        One is to be enhanced, several are to be fused.
-    task, intensity, color, dtype, normalization
-        As for `napari_gifnet.fuse`; for inputs that a viewer shows, `intensity` may be ``"layer"``
-        and `color` ``"displayed"``.
-    alpha : bool
-        Whether a result in colour gets an alpha channel.
-    """
-
-    inputs: tuple[ImagePlanes, ...]
-    task: str | None = None
-    intensity: Any = "auto"
-    color: str = "auto"
-    dtype: DTypeLike | None = None
-    normalization: str = "plane"
-    alpha: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +108,11 @@ class Job:
         return len(self.inputs) == 1
 
     @property
+    def task_name(self) -> str | None:
+        """The preset's name, if there is one."""
+        return self.task.name if self.task else None
+
+    @property
     def ranges(self) -> list[Range | Policy]:
         """What becomes 0 and 1 of each input; a policy where that is still to be measured."""
         return [image.range for image in self.inputs]
@@ -158,16 +139,20 @@ class Job:
         """
         if self.is_measured:
             return self
+        found: dict[tuple[int, Policy], Range] = {}  # planes of one stack are measured together
         ranges = []
         for image in self.inputs:
             limits = image.range
             if isinstance(limits, str):
-                values = image.measured.compute() if image.lazy else image.measured
-                limits = measure_range(values, limits, image.label, plane_axes(image))
+                key = (id(image.measured), limits)
+                if key not in found:
+                    values = image.measured.compute() if image.lazy else image.measured
+                    found[key] = measure_range(values, limits, image.label, plane_axes(image))
+                limits = found[key]
             ranges.append(limits)
         return self.with_ranges(ranges)
 
-    def planes(self, index: Index, parts: Sequence[Any] | None = None) -> tuple[Plane, ...]:
+    def planes(self, index: Index, parts: Sequence[Any] | None = None) -> Sequence[Plane]:
         """Return the planes of all inputs at a place of the stack.
 
         Parameters
@@ -176,17 +161,20 @@ class Job:
         parts : sequence of array, optional
             What the inputs' ``part(index)`` gave, computed.
         """
+        if parts is None and len(self.inputs) > 2:
+            return ManyPlanes(self.inputs, index)
         given = parts or [None] * len(self.inputs)
         return tuple(
             image.plane(index, part) for image, part in zip(self.inputs, given, strict=True)
         )
 
-    def lumas(self, planes: Sequence[Plane]) -> tuple[np.ndarray, ...]:
-        """Return what a fuser makes one plane of; an image that is enhanced comes twice."""
-        lumas = tuple(plane.luma for plane in planes)
-        return lumas * 2 if self.enhances else lumas
+    def lumas(self, planes: Sequence[Plane]) -> Sequence[np.ndarray]:
+        """Return what a fuser makes one plane of: a luma (Y, X) of each input."""
+        return Lumas(planes) if len(planes) > 2 else tuple(plane.luma for plane in planes)
 
-    def picture(self, fused: np.ndarray, planes: Sequence[Plane]) -> np.ndarray:
+    def picture(
+        self, fused: np.ndarray, planes: Sequence[Plane], place: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return a plane of the result: colour, alpha and invalid pixels put back.
 
         Parameters
@@ -195,6 +183,8 @@ class Job:
             float32 in [0, 1], of the lumas of `planes`.
         planes : sequence of Plane
             One of each input.
+        place : array (Y, X), optional
+            Which input a pixel comes from, between two where both have a share: its colour, too.
 
         Returns
         -------
@@ -204,11 +194,12 @@ class Job:
         picture = fused
         if self.task == PANSHARPENING:
             picture = pansharpen_band(fused, planes[0].luma)
-        masks = [plane.invalid for plane in planes if plane.invalid is not None]
-        invalid = np.logical_or.reduce(masks) if masks else None
+        invalid = None
+        for plane in planes:
+            if plane.invalid is not None:
+                invalid = plane.invalid if invalid is None else invalid | plane.invalid
         if self.chroma:
-            chromas = [planes[place].chroma for place in self.chroma]
-            picture = to_rgb(picture, reduce(mix_chroma, cast("list[np.ndarray]", chromas)))
+            picture = to_rgb(picture, self._colors(planes, place))
         if invalid is not None:
             hidden = invalid[..., None] if self.chroma else invalid
             picture = np.where(hidden, np.float32(np.nan), picture)
@@ -219,6 +210,17 @@ class Job:
                 alpha = np.where(invalid, np.float32(0), alpha)
             picture = np.concatenate([picture, alpha[..., None]], axis=-1)
         return picture
+
+    def _colors(self, planes: Sequence[Plane], place: np.ndarray | None) -> np.ndarray:
+        """Return the result's chroma (Y, X, 2): mixed by strength, or of where each pixel is from."""
+        if place is None or len(self.chroma) < len(planes):
+            chromas = (planes[i].chroma for i in self.chroma)
+            return reduce(mix_chroma, cast("Iterable[np.ndarray]", chromas))
+        total = np.zeros((*place.shape, 2), np.float32)
+        for i, plane in enumerate(planes):
+            share = np.maximum(0, 1 - np.abs(place - i))
+            total += share[..., None] * cast("np.ndarray", plane.chroma)
+        return total
 
     def summary(self, before: Sequence[str] = (), after: Sequence[str] = ()) -> str:
         """Return one line for people: sizes, ranges and the colour rule.
@@ -235,8 +237,11 @@ class Job:
 
     def _describe_ranges(self) -> list[str]:
         words = {"percentile": "0.1st to 99.9th percentile"}
-        if self.one_range and self.is_measured:
-            return ["both {:g} to {:g}".format(*self.ranges[0])]
+        count = len(self.inputs)
+        alike = self.one_range or (count > 2 and len(set(self.ranges)) == 1)
+        if alike and self.is_measured:
+            all_of = "both" if count == 2 else f"all {count}"
+            return ["{} {:g} to {:g}".format(all_of, *self.ranges[0])]
         return [
             f"{image.name} {words.get(image.range, 'minimum to maximum')}"
             if isinstance(image.range, str)
@@ -246,31 +251,11 @@ class Job:
 
     def _describe_color(self) -> str:
         names = [self.inputs[place].name for place in self.chroma]
+        if len(names) > 3:
+            return f"colours of {len(names)} images"
         if len(names) > 1:
             return f"colours of {' and '.join(names)} by their strength"
         return f"colour of {names[0]}" if names else "gray"
-
-
-def request_of_arrays(
-    images: Sequence[Any], names: Sequence[str], rgb: Any = None, **options: Any
-) -> Request:
-    """Return the request of `fuse` and `enhance`, whose options are described there.
-
-    Raises
-    ------
-    ImageError, OptionError
-        An image is none that can be fused, or `rgb` is not understood.
-    """
-    several = isinstance(rgb, (tuple, list))
-    if several and (len(images) == 1 or len(rgb) != len(images)):
-        expected = "one value for one image" if len(images) == 1 else f"{len(images)} values"
-        raise OptionError(f"rgb={rgb!r} is not understood: expected {expected}.")
-    each = rgb if several else [rgb] * len(images)
-    inputs = [
-        open_image(image, is_rgb, name)
-        for image, is_rgb, name in zip(images, each, names, strict=True)
-    ]
-    return Request(tuple(inputs), **options)
 
 
 def resolve(request: Request) -> Job:
@@ -285,6 +270,11 @@ def resolve(request: Request) -> Job:
     """
     inputs, count = request.inputs, len(request.inputs)
     task = find_task(request.task)
+    if task == PANSHARPENING and count > 2:
+        raise OptionError(
+            f"task='pansharpening' is of two images, bands and a panchromatic one, and {count} were "
+            "given: stack the bands, (bands, Y, X)."
+        )
     if task and count == 1:
         raise OptionError(f"task={task.name!r} is of two images: expected none to enhance one.")
     dtype = result_dtype(request.dtype)

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from napari_gifnet.checkpoints import read_tensors
 from napari_gifnet.errors import CheckpointError
-from napari_gifnet.models import read_tensors
 
 GROWTH = 32
 LAYERS = (6, 12, 24, 16)

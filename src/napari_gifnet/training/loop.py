@@ -27,7 +27,8 @@ from .densenet import DenseFeatures, load_classifier
 from .progress_plot import draw_progress
 from .recipes import dp_losses, faithful_losses, mm_losses
 from .runs import TrainingRun, describe, export, read_runs, read_training_state
-from .samples import Batch, Quadruple, Scenes, load_scenes, make_batch, make_quadruple
+from .samples import Batch, Quadruple, make_batch, make_quadruple
+from .scenes import Scenes, load_scenes
 
 
 class Trainer:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from napari_gifnet.checkpoints import read_checkpoint
 from napari_gifnet.errors import CheckpointError, OptionError
-from napari_gifnet.models import locate_weights, read_checkpoint
+from napari_gifnet.models import locate_weights
 from napari_gifnet.network import GIFNet
 
 from .densenet import SMALLEST_PLANE

@@ -795,3 +795,85 @@ def test_options_are_those_of_the_plan():
     assert p.options == LayerOptions(tile_size=64, memory=100)
     assert p.backend == Backend(tile_size=64, memory=100e6)
     assert (p.grid_choice, p.axes) == ("a", (0, 1))
+
+
+# --- one normalization
+
+
+@pytest.mark.parametrize("lazily", [False, True], ids=["numpy", "zarr"])
+def test_statistics_are_gathered_once_and_kept(options, lazily):
+    a, b = pair(DEPTH, HEIGHT, WIDTH)
+    if lazily:
+        a = Image(zarr.array(a.data, chunks=(1, HEIGHT, WIDTH)), name="A", contrast_limits=(0, 1))
+    fuser = open_fuser(options["model"], Backend("cpu", "float32"))
+    gathered = []
+    gather = fuser.engine.gather_statistics
+    fuser.engine.gather_statistics = lambda *args: gathered.append(1) or gather(*args)
+    part = np.s_[2:3, :, :]
+
+    def run(gathering=True, **others):
+        result = run_plan(plan(a, b, **options, **others), fuser=fuser, gather=gathering)
+        return result, result.kwargs["metadata"]["napari_gifnet"]["parameters"]["normalization"]
+
+    before, own = run(gathering=False, extent=part)
+    assert (own, gathered) == ("plane", [])  # a preview before anything was gathered
+    whole, of_stack = run()
+    assert (of_stack, gathered) == ("stack", [1])
+    preview, kept = run(gathering=False, extent=part)
+    sliced, _ = run(extent=part)
+    assert (kept, gathered) == ("stack", [1])
+    for result in (preview, sliced):
+        np.testing.assert_allclose(
+            np.asarray(result.data)[0], np.asarray(whole.data)[2], rtol=0, atol=1e-6
+        )
+    assert np.abs(np.asarray(before.data) - np.asarray(preview.data)).max() > 1e-4
+    a.contrast_limits = (0, 0.5)
+    assert run()[1] == "stack"
+    assert gathered == [1, 1]  # another range, other statistics
+
+
+def test_statistics_go_with_their_layers(options):
+    from napari_gifnet.viewer.layers import kept
+
+    a, b = pair(DEPTH, HEIGHT, WIDTH)
+    fuser = open_fuser(options["model"], Backend("cpu", "float32"))
+    run_plan(plan(a, b, **options), fuser=fuser)
+    p = plan(a, b, **options)
+    assert kept.kept_statistics(p, fuser) is not None
+    kept.forget_statistics()
+    assert kept.kept_statistics(p, fuser) is None
+
+
+def test_the_memory_budget_reaches_lazy_planes(options, monkeypatch):
+    from napari_gifnet import lazy
+
+    asked = []
+    make = lazy.open_fuser
+    monkeypatch.setattr(lazy, "open_fuser", lambda *args: asked.append(args[1]) or make(*args))
+    lazy._last_fuser.cache_clear()
+    result = run_plan(plan(*pair(DEPTH, HEIGHT, WIDTH), lazy=True, memory=50, **options))
+    np.asarray(result.data[1])
+    assert [backend.memory for backend in asked] == [50e6]
+
+
+def test_rgb_floats_are_fused_as_they_are_shown(fused, reference):
+    """napari shows RGB as it is, whatever its contrast limits say."""
+    a = layer(HEIGHT, WIDTH)
+    b = Image(scene(HEIGHT, WIDTH, 3, seed=2) / 3, name="B", rgb=True)
+    b.contrast_limits = (0, 0.33)
+    result = fused(a, b, color="b")
+    expected = reference(a.data, b.data, intensity=(0, 1), color="b")
+    np.testing.assert_allclose(result.data, expected, **CLOSE)
+
+
+@pytest.mark.parametrize("bad", [np.zeros((9, 9)), None, "scan.tif"])
+def test_what_is_no_layer_is_told_what_is_expected(bad):
+    with pytest.raises(ImageError, match=r"was given: expected a napari Image layer"):
+        fuse_layers(bad, layer(HEIGHT, WIDTH))
+
+
+def test_a_wrong_option_is_pythons_own_error():
+    with pytest.raises(
+        TypeError, match=r"fuse_layers\(\) got an unexpected keyword argument 'tile'"
+    ):
+        fuse_layers(*pair(HEIGHT, WIDTH), tile=3)

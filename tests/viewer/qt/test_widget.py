@@ -21,7 +21,7 @@ if sys.platform == "linux":
         pytest.skip("needs a display or Xvfb", allow_module_level=True)
 
 from napari_gifnet import fuse
-from napari_gifnet.engine.passes import TiledFusion
+from napari_gifnet.engine import run as engine_run
 from napari_gifnet.viewer.qt import settings as remembered
 from napari_gifnet.viewer.qt.preview import coarsened
 
@@ -64,14 +64,14 @@ def dock(make_napari_viewer, model_file, qtbot):
 def held_engine(monkeypatch):
     """Events: the engine has begun, and waits; it may go on."""
     reached, go_on = threading.Event(), threading.Event()
-    run = TiledFusion.run
+    fuse_pair = engine_run.fuse_pair
 
-    def slow(self, out, step=lambda: None):
+    def slow(*given):
         reached.set()
         go_on.wait(30)
-        run(self, out, step)
+        fuse_pair(*given)
 
-    monkeypatch.setattr(TiledFusion, "run", slow)
+    monkeypatch.setattr(engine_run, "fuse_pair", slow)
     return reached, go_on
 
 
@@ -207,7 +207,7 @@ def test_cancel_leaves_no_layer_and_a_usable_button(dock, qtbot, held_engine):
 def test_an_error_of_torch_ends_in_a_notification_and_a_usable_button(dock, qtbot, monkeypatch):
     viewer, widget = dock
     add_pair(viewer)
-    monkeypatch.setattr(TiledFusion, "run", lambda *_: torch.zeros(2) @ torch.zeros(3))
+    monkeypatch.setattr(engine_run, "fuse_pair", lambda *_: torch.zeros(2) @ torch.zeros(3))
     before = len(notification_manager.records)
     run_to_the_end(widget, qtbot)
     messages = [str(record.message) for record in notification_manager.records[before:]]

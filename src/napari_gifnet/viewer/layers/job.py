@@ -13,8 +13,9 @@ from napari_gifnet.backend import Backend
 from napari_gifnet.errors import ImageError, OptionError
 from napari_gifnet.grids.world_grid import WorldGrid, common_grid, overlap, unit_note
 from napari_gifnet.models import Model
-from napari_gifnet.planes.job import Job, Request, resolve
+from napari_gifnet.planes.job import Job, resolve
 from napari_gifnet.planes.ranges import Range
+from napari_gifnet.planes.request import Request
 from napari_gifnet.planes.tasks import PANSHARPENING
 
 from .extent import Region, choose_axes, choose_region

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from napari_gifnet.fusers import Fuser, gather_normalization
@@ -19,7 +20,7 @@ MOST = 8
 """Pairs of layers and their options that statistics are kept of: some numbers each."""
 
 _LOCK = threading.Lock()
-_KEPT: OrderedDict[Any, tuple[tuple[weakref.ref, ...], Statistics]] = OrderedDict()
+_KEPT: OrderedDict[Any, tuple[tuple[Callable[[], Any], ...], Statistics]] = OrderedDict()
 
 
 def kept_statistics(plan: LayerJob, fuser: Fuser) -> Statistics | None:
@@ -33,7 +34,7 @@ def kept_statistics(plan: LayerJob, fuser: Fuser) -> Statistics | None:
 def gather_and_keep(plan: LayerJob, fuser: Fuser, progress: Progress | None = None) -> Statistics:
     """Gather the statistics of a plan's stack, its ranges measured, and keep them."""
     statistics = gather_normalization(plan.stack, fuser, progress)
-    references = tuple(weakref.ref(source.data) for source in plan.sources)
+    references = tuple(_reference(source.owner) for source in plan.sources)
     with _LOCK:
         _KEPT[_key(plan, fuser)] = references, statistics
         while len(_KEPT) > MOST:
@@ -52,12 +53,20 @@ def _key(plan: LayerJob, fuser: Fuser) -> Any:
     facts = fuser.facts
     return (
         tuple(
-            (id(source.data), source.grid.matrix.tobytes(), image.range, _looks(image.appearance))
+            (id(source.owner), source.grid.matrix.tobytes(), image.range, _looks(image.appearance))
             for source, image in zip(plan.sources, plan.stack.inputs, strict=True)
         ),
         (plan.stack_grid.shape, plan.stack_grid.matrix.tobytes(), plan.axes, plan.order),
         (facts["sha256"], facts["device"], facts["precision"]),
     )
+
+
+def _reference(owner: Any) -> Callable[[], Any]:
+    """Return what gives an object as long as it is there, without keeping it if that can be helped."""
+    try:
+        return weakref.ref(owner)
+    except TypeError:
+        return lambda: owner
 
 
 def _looks(appearance: Any) -> Any:

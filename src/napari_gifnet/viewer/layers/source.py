@@ -41,6 +41,8 @@ class Source:
         What is applied of the layer's gamma and colormap.
     facts : dict
         Where it is from, for the result's metadata.
+    owner : object
+        What the layer holds, by which it is known again.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Source:
     shown: Range
     appearance: Appearance | None
     facts: dict[str, Any]
+    owner: Any
 
     @property
     def lazy(self) -> bool:
@@ -137,7 +140,8 @@ def read_layer(layer: Image, level: int, gamma: bool, displayed: bool) -> Source
     """
     check_layer(layer)
     grid = WorldGrid.from_layer(layer, level)
-    data = as_array(layer.data[level] if layer.multiscale else layer.data, repr(layer.name))
+    owner = layer.data[level] if layer.multiscale else layer.data
+    data = as_array(owner, repr(layer.name))
     rgb = bool(layer.rgb)
     colors = _colors(layer) if displayed and not rgb else None
     applied = float(layer.gamma) if gamma else 1.0
@@ -158,6 +162,7 @@ def read_layer(layer: Image, level: int, gamma: bool, displayed: bool) -> Source
             "colormap": layer.colormap.name if displayed and not rgb else None,
             "gamma": float(layer.gamma) if gamma else None,
         },
+        owner=owner,
     )
 
 

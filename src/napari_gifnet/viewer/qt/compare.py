@@ -54,7 +54,7 @@ def compare(plan: LayerJob, fused: Any, part: Region, baseline: str) -> Table:
     a, b = (np.where(covered, x, np.float32(0)) for x in job.lumas(planes))
     result = np.where(covered, result, np.float32(0))
     (plain,) = open_fuser(baseline).fuse_planes([(a, b)], 1)
-    return {"GIFNet": evaluate(a, b, result), baseline: evaluate(a, b, plain)}
+    return {"GIFNet": evaluate(a, b, result), baseline: evaluate(a, b, plain.plane)}
 
 
 def as_text(table: Mapping[str, Mapping[str, float]]) -> str:

@@ -1,8 +1,9 @@
-"""What the widget was last set to, kept from one session of napari to the next."""
+"""How the widget was last set, kept from one session of napari to the next."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,47 @@ def remember(settings: dict[str, Any]) -> None:
         half_made.replace(path)
     except OSError:
         return
+
+
+def restore(controls: Mapping[str, Any]) -> float | None:
+    """Set controls as they were left; what napari's plugin settings say goes first if it is new.
+
+    Parameters
+    ----------
+    controls : dict
+        Widgets of magicgui's by the names under which `keep` keeps their values.
+
+    Returns
+    -------
+    float or None
+        The memory budget in megabytes that the plugin settings name.
+    """
+    last, chosen = recall(), preferences()
+    memory = chosen.pop("memory", None) or None
+    same = last.get("preferences") == chosen
+    values = {**last.get("controls", {}), **({} if same else chosen)}
+    if values.get("model") == FROM_FILE and not Path(values.get("model_file", "")).is_file():
+        del values["model"]
+    for name, control in controls.items():
+        try:
+            if name in values:
+                control.value = values[name]
+        except (ValueError, TypeError):
+            continue  # a task or model that there is no more
+    return memory
+
+
+def keep(controls: Mapping[str, Any]) -> None:
+    """Remember the values of controls, and the plugin settings beside which they were chosen."""
+    values = {name: control.value for name, control in controls.items()}
+    values["model_file"] = str(values["model_file"])
+    if not isinstance(values["extent"], str):  # a layer, which the next session has not
+        del values["extent"]
+    chosen = preferences()
+    chosen.pop("memory", None)
+    state = {"controls": values, "preferences": chosen}
+    if state != recall():
+        remember(state)
 
 
 def preferences() -> dict[str, Any]:

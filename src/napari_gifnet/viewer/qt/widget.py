@@ -4,7 +4,6 @@
 
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import napari
@@ -21,20 +20,15 @@ from napari_gifnet.viewer.layers.run import LayerResult
 
 from .background import BackgroundRun, add_result
 from .commands import by_role, common_task
-from .form import EXTENTS, bytes_text, duration_text, scrolled, wrapped, write
+from .form import bytes_text, duration_text, scrolled, wrapped, write
+from .layer_choice import extents_of, images_of, watch
 from .options_panel import OptionsPanel
 from .preview import Preview
 from .probe import DeviceProbe, expected_pixels, expected_seconds
 from .result_panel import ResultPanel
-from .settings import FROM_FILE, preferences, recall, remember
+from .settings import keep, restore
 
 ANY, ENHANCE = "any", "enhance"  # magicgui does not tell of a change to None
-
-IMAGE_EVENTS = (
-    *("contrast_limits", "gamma", "colormap", "data"),
-    *("scale", "translate", "rotate", "shear", "affine", "units"),
-)
-SHAPES_EVENTS = ("set_data", "highlight")
 
 EAGER_LIMIT_BYTES = 1e9
 """Size of a result up to which it is computed at once, if nobody says otherwise."""
@@ -58,18 +52,18 @@ class FusionWidget(Container):
         )
         self.layer_a = ComboBox(
             label="A",
-            choices=self._images,
+            choices=lambda _: images_of(napari_viewer),
             tooltip="The modality side: infrared, PET, near focus, over-exposed …",
         )
         self.layer_b = ComboBox(
             label="B",
-            choices=self._images,
+            choices=lambda _: images_of(napari_viewer),
             tooltip="The detail side: visible, MRI, far focus, under-exposed …",
         )
         self.swap = PushButton(text="Swap A and B", tooltip="GIFNet is not symmetric in A and B.")
         self.extent = ComboBox(
             label="Region",
-            choices=self._extents,
+            choices=lambda _: extents_of(napari_viewer),
             tooltip="What is fused of the layers; a Shapes layer stands for the box around its "
             "selected shapes.",
         )
@@ -128,8 +122,7 @@ class FusionWidget(Container):
         widest = max(part.minimumSizeHint().width() for part in parts)
         self.native.layout().addWidget(scrolled(self.content.native, widest))
 
-        self._memory: float | None = None
-        self._restore()
+        self._memory = restore(self._kept)
         self._live = Preview(napari_viewer, self._preview_plan, self._affordable, self.native)
         self._refresh_timer = QTimer(self.native)
         self._refresh_timer.setSingleShot(True)
@@ -158,37 +151,9 @@ class FusionWidget(Container):
         self.viewer.layers.events.inserted.connect(self._on_inserted)
         self.viewer.layers.events.removed.connect(self._on_removed)
         for layer in self.viewer.layers:
-            self._watch(layer)
+            watch(layer, self._on_layer_changed)
         self.after.look.changed.connect(self._on_look)
         self.native.destroyed.connect(self._on_destroyed)
-
-    def _images(self, _: Any) -> list[napari.layers.Image]:
-        """Layers to choose from: all images but previews."""
-        return [
-            layer
-            for layer in self.viewer.layers
-            if isinstance(layer, napari.layers.Image)
-            and "preview" not in layer.metadata.get("napari_gifnet", {})
-        ]
-
-    def _extents(self, _: Any) -> list[tuple[str, Any]]:
-        shapes = [layer for layer in self.viewer.layers if isinstance(layer, napari.layers.Shapes)]
-        return [*EXTENTS.items(), *((f"Around {layer.name}", layer) for layer in shapes)]
-
-    def _restore(self) -> None:
-        """Start as the widget was left; what napari's plugin settings say goes first if it is new."""
-        last, chosen = recall(), preferences()
-        self._memory = chosen.pop("memory", None) or None
-        same = last.get("preferences") == chosen
-        values = {**last.get("controls", {}), **({} if same else chosen)}
-        if values.get("model") == FROM_FILE and not Path(values.get("model_file", "")).is_file():
-            del values["model"]
-        for name, control in self._kept.items():
-            try:
-                if name in values:
-                    control.value = values[name]
-            except (ValueError, TypeError):
-                continue  # a task or model that there is no more
 
     @property
     def _kept(self) -> dict[str, Any]:
@@ -200,17 +165,6 @@ class FusionWidget(Container):
             "baseline": self.after.baseline,
             "more": self.more,
         }
-
-    def _remember(self) -> None:
-        values = {name: control.value for name, control in self._kept.items()}
-        values["model_file"] = str(values["model_file"])
-        if not isinstance(values["extent"], str):  # a layer, which the next session has not
-            del values["extent"]
-        chosen = preferences()
-        chosen.pop("memory", None)
-        state = {"controls": values, "preferences": chosen}
-        if state != recall():
-            remember(state)
 
     def reset_choices(self, *_: Any) -> None:
         """Offer the layers that there are; napari calls this when they change.
@@ -284,27 +238,19 @@ class FusionWidget(Container):
     def _affordable(self) -> float:
         return expected_pixels(1.0, self._probe.name)
 
-    def _watch(self, layer: Any, on: bool = True) -> None:
-        """Listen, or no more, to what changes a plan in a layer, besides the widget's controls."""
-        names = SHAPES_EVENTS if isinstance(layer, napari.layers.Shapes) else IMAGE_EVENTS
-        if isinstance(layer, napari.layers.Shapes | napari.layers.Image):
-            for name in names:
-                event = getattr(layer.events, name)
-                (event.connect if on else event.disconnect)(self._on_layer_changed)
-
     def _on_layer_changed(self, event: Any) -> None:
         if event.source in (self.layer_a.value, self.layer_b.value, self.extent.value):
             self._on_changed(None)
 
     def _on_inserted(self, event: Any) -> None:
-        self._watch(event.value)
+        watch(event.value, self._on_layer_changed)
         QTimer.singleShot(0, self._choose_layers)
 
     def _on_removed(self, event: Any) -> None:
         if event.value == self.after.layer:
             self.after.forget()
             write(self.status, "")
-        self._watch(event.value, on=False)
+        watch(event.value, self._on_layer_changed, on=False)
         self._refresh_timer.start()
 
     def _on_changed(self, _: Any) -> None:
@@ -315,7 +261,7 @@ class FusionWidget(Container):
         """Where the boxes show one layer twice, choose the pair that was opened last."""
         sources = [
             layer
-            for layer in self._images(None)
+            for layer in images_of(self.viewer)
             if "sources" not in layer.metadata.get("napari_gifnet", {})
             and "inputs" not in layer.metadata.get("napari_gifnet", {})
         ]
@@ -352,7 +298,7 @@ class FusionWidget(Container):
         if self._run is not None:
             return
         self._fit_levels()
-        self._remember()
+        keep(self._kept)
         try:
             plan = self.plan()
         except GIFNetError as error:
@@ -444,7 +390,7 @@ class FusionWidget(Container):
         self.viewer.layers.events.inserted.disconnect(self._on_inserted)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         for layer in self.viewer.layers:
-            self._watch(layer, on=False)
+            watch(layer, self._on_layer_changed, on=False)
         self._live.disconnect_from_viewer()
         if self._run is not None:
             self._run.abandon()
