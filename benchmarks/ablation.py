@@ -25,7 +25,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from tqdm import tqdm
 
 from napari_gifnet import fuse
-from napari_gifnet.baselines import laplacian
+from napari_gifnet.baselines import pyramid
 from napari_gifnet.metrics import evaluate
 from napari_gifnet.training import TrainingRun, train
 from napari_gifnet.training.data import MAKERS, Sample, Scenes, load_scenes
@@ -33,7 +33,7 @@ from napari_gifnet.training.data import MAKERS, Sample, Scenes, load_scenes
 AUTHORS = Path(__file__).resolve().parents[2] / "shared" / "golden" / "Final.model"
 
 TITLES = {
-    "laplacian": "Laplacian pyramid, not trained",
+    "pyramid": "Laplacian pyramid, not trained",
     "gifnet": "`gifnet`, the weights that ship",
     "authors": "`authors`, the published checkpoint",
     "paper": "`paper`: joint training as published",
@@ -47,7 +47,7 @@ TITLES = {
     "no-clipping": "− clipping, invented",
     "free-only": "free pictures only",
 }
-REFERENCES = ("laplacian", "gifnet", "authors")
+REFERENCES = ("pyramid", "gifnet", "authors")
 LEFT_OUT = {
     "no-gradient": ("gradient",),
     "no-edges": ("edges",),
@@ -218,13 +218,13 @@ def main() -> None:
     for row in TITLES:
         if row not in options.rows or (row == "authors" and not AUTHORS.is_file()):
             continue
-        method: Method = laplacian
+        method: Method = pyramid
         seconds = ""
         if row not in REFERENCES:
             run = describe_run(row, options)
             weights, took = train_row(row, run, options.work / row)
             method, seconds = partial(fuse, model=weights), f"{took:.0f}"
-        elif row != "laplacian":
+        elif row != "pyramid":
             method = partial(fuse, model=AUTHORS if row == "authors" else row)
         values = [f"{v:.{DECIMALS.get(name, 3)}f}" for name, v in judge(method, exam).items()]
         lines.append(format_row([TITLES[row], seconds, *values]))

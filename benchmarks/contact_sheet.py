@@ -1,7 +1,7 @@
 """A contact sheet of every example: A, B, and what the network and other methods make of them.
 
     python benchmarks/contact_sheet.py
-    python benchmarks/contact_sheet.py --models gifnet gifnet-cvpr2025 --methods laplacian
+    python benchmarks/contact_sheet.py --models gifnet gifnet-cvpr2025 --methods pyramid
 
 Rows are the samples that ship and, where ../shared has them, the examples of GIFNet's authors.
 """

@@ -1,7 +1,7 @@
 """The quality table: every metric, method and set of reference pictures, as Markdown.
 
     python benchmarks/quality.py --output quality.md
-    python benchmarks/quality.py --sets lytro vifb --methods laplacian --model runs/last.safetensors
+    python benchmarks/quality.py --sets lytro vifb --methods pyramid --model runs/last.safetensors
 
 Planes are judged as 8-bit gray levels: luma = floor(0.299 R + 0.587 G + 0.114 B), fused = floor(255 f).
 The pictures are those of `../shared/data`, which are no part of the repository.

@@ -15,7 +15,7 @@ import tifffile
 from typer.testing import CliRunner
 
 from napari_gifnet import enhance, fuse
-from napari_gifnet.baselines import laplacian
+from napari_gifnet.baselines import pyramid
 from napari_gifnet.cli import app
 from napari_gifnet.cli.demo import find_trouble_with_windows
 from napari_gifnet.cli.fusing import bands_onto
@@ -370,18 +370,18 @@ def test_evaluate_folders_and_methods(tmp_path, checkpoint):
     write(tmp_path / "a" / "west.png", a, "YX")
     (tmp_path / "b" / "notes.txt").touch()
     command = ["evaluate", *(tmp_path / side for side in ("a", "b", "fused")), "--metric", "SSIM"]
-    methods = ["--method", "laplacian", "--method", checkpoint, "--format", "csv"]
+    methods = ["--method", "pyramid", "--method", checkpoint, "--format", "csv"]
     done = CliRunner().invoke(app, [str(part) for part in command + methods])
     assert done.stderr == "gifnet: left out, since not in every folder: west.\n"
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert [(row["image"], row["method"]) for row in rows] == [
         (image, method)
         for image in ("north", "south", "mean", "SD")
-        for method in ("fused", "laplacian", str(checkpoint))
+        for method in ("fused", "pyramid", str(checkpoint))
     ]
     ours = {
         "fused": lambda a, b: a // 2 + b // 2,
-        "laplacian": laplacian,
+        "pyramid": pyramid,
         str(checkpoint): lambda a, b: fuse(a, b, model=checkpoint),
     }
     for method, function in ours.items():

@@ -279,7 +279,7 @@ def test_after_a_run_metrics_stand_beside_those_of_a_simple_method(dock, qtbot):
     qtbot.waitUntil(lambda: not widget.after.copy_table.native.isHidden(), timeout=60_000)
     press(widget.after.copy_table)
     head, *rows = (line.split("\t") for line in QApplication.clipboard().text().splitlines())
-    assert head == ["", "GIFNet", "laplacian"]
+    assert head == ["", "GIFNet", "pyramid"]
     assert {row[0] for row in rows} >= {"EI", "VIF", "SSIM", "Qabf"}
     assert all(np.isfinite([float(x) for x in row[1:]]).all() for row in rows)
     press(widget.after.copy_python)

@@ -82,7 +82,7 @@ def evaluate(
         typer.Option(
             metavar="METHOD",
             help="Fuse A and B by this method and judge the result; may be repeated: mean, "
-            "maximum, laplacian, mertens, a model that `gifnet models` lists, or the path of a "
+            "maximum, pyramid, mertens, a model that `gifnet models` lists, or the path of a "
             "checkpoint.",
             show_default=False,
             autocompletion=lambda: [*_baselines(), *(model.name for model in list_models())],
@@ -120,7 +120,7 @@ def evaluate(
     \b
     Examples:
       gifnet evaluate infrared.png visible.png fused.png
-      gifnet evaluate near.png far.png --method gifnet --method laplacian
+      gifnet evaluate near.png far.png --method gifnet --method pyramid
       gifnet evaluate infrared/ visible/ fused/ --format csv > scores.csv
       gifnet evaluate pet/ mri/ --task pet_mri --method gifnet --method mean --format markdown
     """

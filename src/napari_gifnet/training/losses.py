@@ -197,40 +197,6 @@ def invented_detail(a: Tensor, b: Tensor, fused: Tensor, *, reach: int = 5) -> T
     return total
 
 
-def _smooth(x: Tensor, gain: float = 1.0) -> Tensor:
-    taps = x.new_tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
-    kernel = (gain * taps[:, None] * taps[None])[None, None]
-    return functional.conv2d(functional.pad(x, (2, 2, 2, 2), mode="reflect"), kernel)
-
-
-def laplacian_fusion(a: Tensor, b: Tensor, *, levels: int = 4) -> Tensor:
-    """Fuse by Laplacian pyramids (Burt and Adelson 1983): stronger detail, mean base.
-
-    What a user would get without a network; the training asks for no less than it.
-    """
-    x = torch.cat((a, b), dim=1)
-    details = []
-    for _ in range(levels):
-        small = _smooth(x.reshape(-1, 1, *x.shape[-2:]))[..., ::2, ::2]
-        small = small.reshape(*x.shape[:2], *small.shape[-2:])
-        detail = x - _expanded(small, x.shape[-2:])
-        details.append(
-            torch.where(detail[:, :1].abs() >= detail[:, 1:].abs(), detail[:, :1], detail[:, 1:])
-        )
-        x = small
-    fused = x.mean(dim=1, keepdim=True)
-    for detail in reversed(details):
-        fused = _expanded(fused, detail.shape[-2:]) + detail
-    return fused
-
-
-def _expanded(x: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
-    n, c = x.shape[:2]
-    wide = x.new_zeros(n * c, 1, *size)
-    wide[..., ::2, ::2] = x.reshape(n * c, 1, *x.shape[-2:])
-    return _smooth(wide, gain=4.0).reshape(n, c, *size)
-
-
 def blur(x: Tensor, side: int) -> Tensor:
     """Box mean with a border that counts only pixels of the plane."""
     return functional.avg_pool2d(x, side, 1, side // 2, count_include_pad=False)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from napari_gifnet.network import GIFNet
+from napari_gifnet.pyramid import fuse_strongest
 
 from . import losses
 from .classifier import DenseFeatures
@@ -31,7 +32,7 @@ def faithful_losses(fused: Tensor, batch: Batch) -> dict[str, Tensor]:
     ) / 2
     information = losses.visual_information(a, fused) + losses.visual_information(b, fused)
     target = losses.salient_intensity(a, b)
-    plain = losses.laplacian_fusion(a, b)
+    plain = fuse_strongest(a, b, levels=4)
     differences = losses.correlation_of_differences(a, b, plain) - (
         losses.correlation_of_differences(a, b, fused)
     )

@@ -77,7 +77,7 @@ class ResultPanel(Container):
         self.baseline = ComboBox(
             label="Compare with",
             choices=list(BASELINES),
-            value="laplacian",
+            value="pyramid",
             tooltip="A method without a network: the mean or the maximum of each two pixels, a "
             "Laplacian pyramid (the stronger detail at each scale), or exposure fusion after Mertens. "
             "It fuses the current slice, and both results are measured.",
