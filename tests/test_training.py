@@ -20,6 +20,7 @@ from skimage.metrics import structural_similarity
 
 from napari_gifnet import load_model
 from napari_gifnet.errors import CheckpointError, ImageError, OptionError
+from napari_gifnet.io import write
 from napari_gifnet.metrics import (
     gradient_transfer,
     sum_of_correlations_of_differences,
@@ -28,9 +29,10 @@ from napari_gifnet.metrics import (
 from napari_gifnet.network import GIFNet
 from napari_gifnet.training import TrainingRun, live, losses, read_run, train
 from napari_gifnet.training.classifier import DenseFeatures, information, load_classifier
-from napari_gifnet.training.data import MAKERS, load_scenes, make_batch, make_quadruple, render
+from napari_gifnet.training.data import MAKERS, make_batch, make_quadruple, render
 from napari_gifnet.training.recipes import dp_losses, faithful_losses, mm_losses
 from napari_gifnet.training.run import describe, export, read_runs
+from napari_gifnet.training.scenes import load_scenes
 from napari_gifnet.training.train import Trainer
 
 
@@ -276,6 +278,43 @@ def test_unregistered_sizes_are_refused(tmp_path):
         (tmp_path / side).mkdir()
         Image.fromarray((texture(1, size) * 255).astype(np.uint8)).save(tmp_path / side / "x.png")
     with pytest.raises(ImageError, match=r"'x' has sizes \(40, 40\) and \(50, 40\)"):
+        load_scenes(tmp_path)
+
+
+def test_pictures_of_any_depth_keep_their_tones(tmp_path):
+    ramp = np.linspace(0, 1, 256)[None].repeat(32, 0)
+    files = {
+        "8.png": np.round(ramp * 255).astype(np.uint8),
+        "16.png": np.round(ramp * 65535).astype(np.uint16),
+        "12_of_16.tif": np.round(ramp * 4095).astype(np.uint16),
+        "float.tif": ramp.astype(np.float32),
+        "minus.tif": (ramp * 50 - 20).astype(np.float32),
+    }
+    for name, data in files.items():
+        write(tmp_path / name, data, "YX")
+    for photograph in load_scenes(photographs=[tmp_path], hold_out=100).photographs:
+        np.testing.assert_allclose(photograph[..., 0], files["8.png"], atol=1)
+
+
+def test_stacks_are_no_training_pictures(tmp_path):
+    write(tmp_path / "stack.tif", np.zeros((3, 40, 40), np.uint8), "ZYX")
+    with pytest.raises(
+        ImageError, match=r"stack\.tif is a stack of axes ZYX: expected .* one plane"
+    ):
+        load_scenes(photographs=[tmp_path])
+
+
+def test_pairs_are_those_of_one_place(tmp_path):
+    sizes = {"x/1": (60, 50), "y/1": (40, 70), "z/1": (30, 30)}
+    for side, places in (("a", ("x/1", "y/1", "z/1")), ("b", ("y/1", "x/1"))):
+        for place in places:
+            path = tmp_path / side / f"{place}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray((texture(1, sizes[place]) * 255).astype(np.uint8)).save(path)
+    scenes = load_scenes(tmp_path, hold_out=100)
+    assert [(a.shape, b.shape) for a, b in scenes.pairs] == [((60, 50),) * 2, ((40, 70),) * 2]
+    Image.fromarray(np.zeros((60, 50), np.uint8)).save(tmp_path / "a" / "x" / "1.tif")
+    with pytest.raises(ImageError, match="have the same name: expected one picture of each name"):
         load_scenes(tmp_path)
 
 

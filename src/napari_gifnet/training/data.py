@@ -7,8 +7,6 @@ batch. So a resumed run sees what an uninterrupted one sees.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -18,11 +16,10 @@ from torch import Tensor
 
 from napari_gifnet.errors import ImageError
 
+from .scenes import Scenes, luma
+
 Plane = np.ndarray
 Generator = np.random.Generator
-
-PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"}
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 class Sample(NamedTuple):
@@ -60,88 +57,6 @@ class Quadruple(NamedTuple):
     visible: Tensor
     near: Tensor
     far: Tensor
-
-
-@dataclass(frozen=True)
-class Scenes:
-    """The pictures that patches are cut from, as uint8: pairs of planes, and photographs (Y, X, 3)."""
-
-    pairs: Sequence[tuple[Plane, Plane]]
-    photographs: Sequence[Plane]
-
-
-def read_picture(path: Path, longest: int | None = None) -> Plane:
-    """Read a picture as uint8 (Y, X) or (Y, X, 3), reduced so that no side exceeds `longest`."""
-    from PIL import Image
-
-    with Image.open(path) as file:
-        if longest:
-            file.draft("RGB", (longest, longest))
-        image = file.convert("L" if file.mode in {"L", "I;16", "1"} else "RGB")
-        if longest and max(image.size) > longest:
-            image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-        return np.asarray(image)
-
-
-def luma(picture: Plane) -> Plane:
-    """(Y, X) or (Y, X, 3) uint8 → float32 (Y, X) in [0, 1]."""
-    plane = picture.astype(np.float32)
-    return (plane @ LUMA if plane.ndim == 3 else plane) / 255
-
-
-def pictures_in(folder: Path) -> list[Path]:
-    """Return the pictures in a folder and below, in a fixed order."""
-    if not folder.is_dir():
-        raise ImageError(f"There is no folder {folder}; expected one that holds pictures.")
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
-
-
-def load_scenes(
-    pairs: Path | None = None,
-    photographs: Sequence[Path] = (),
-    *,
-    hold_out: int = 10,
-    held_out: bool = False,
-) -> Scenes:
-    """Read a training set into memory.
-
-    Parameters
-    ----------
-    pairs : Path, optional
-        A folder with subfolders ``a`` and ``b``: registered pairs under the same stem. Where there
-        is ``b_highres``, its pictures serve as photographs too.
-    photographs : sequence of Path
-        Folders of photographs. Without any, the pairs' detail sides stand in for them.
-    hold_out : int
-        One scene in so many is kept aside for validation.
-    held_out : bool
-        Return those kept aside, rather than the others.
-    """
-
-    def kept(paths: list[Path]) -> list[Path]:
-        return [p for i, p in enumerate(paths) if (i % hold_out == hold_out - 1) == held_out]
-
-    planes, pictures = [], []
-    if pairs is not None:
-        partners = {p.stem: p for p in pictures_in(pairs / "b")}
-        for path in kept([p for p in pictures_in(pairs / "a") if p.stem in partners]):
-            a, b = (np.round(luma(read_picture(p)) * 255) for p in (path, partners[path.stem]))
-            if a.shape != b.shape:
-                raise ImageError(
-                    f"The pair {path.stem!r} has sizes {a.shape} and {b.shape}; "
-                    "expected the same size: register the two first."
-                )
-            planes.append((a.astype(np.uint8), b.astype(np.uint8)))
-        if (pairs / "b_highres").is_dir():
-            pictures += [read_picture(p, 800) for p in kept(pictures_in(pairs / "b_highres"))]
-    for folder in photographs:
-        pictures += [read_picture(p, 1000) for p in kept(pictures_in(folder))]
-    if not pictures:
-        pictures = [b for _, b in planes]
-    pictures = [p if p.ndim == 3 else np.stack([p] * 3, -1) for p in pictures]
-    if not planes and not pictures:
-        raise ImageError("There is nothing to train on: expected pairs or photographs, found none.")
-    return Scenes(planes, pictures)
 
 
 def crop(rng: Generator, pictures: Sequence[Plane], side: int) -> list[Plane]:

@@ -24,10 +24,11 @@ from napari_gifnet.network.attention import DIM
 
 from . import live
 from .classifier import DenseFeatures, load_classifier
-from .data import Batch, Quadruple, Scenes, load_scenes, make_batch, make_quadruple
+from .data import Batch, Quadruple, make_batch, make_quadruple
 from .picture import draw_progress
 from .recipes import dp_losses, faithful_losses, mm_losses
 from .run import TrainingRun, describe, export, read_runs, read_training_state
+from .scenes import Scenes, load_scenes
 
 
 class Trainer:
