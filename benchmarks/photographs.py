@@ -1,4 +1,4 @@
-"""Collect the free photographs that the weights were trained on.
+"""Collect the free photographs that weights are trained on.
 
     python benchmarks/photographs.py --output photographs
 
@@ -31,12 +31,9 @@ WALLPAPERS = [
     "Path",
     "summer_1am",
 ]
+# not astronaut, camera, chelsea, coffee, rocket and stereo_motorcycle: they judge
 OF_SKIMAGE = [
-    "astronaut",
     "brick",
-    "camera",
-    "chelsea",
-    "coffee",
     "coins",
     "grass",
     "gravel",
@@ -45,7 +42,6 @@ OF_SKIMAGE = [
     "moon",
     "page",
     "retina",
-    "rocket",
     "text",
 ]
 
