@@ -199,7 +199,9 @@ def invented_detail(a: Tensor, b: Tensor, fused: Tensor, *, reach: int = 5) -> T
 
 def blur(x: Tensor, side: int) -> Tensor:
     """Box mean with a border that counts only pixels of the plane."""
-    return functional.avg_pool2d(x, side, 1, side // 2, count_include_pad=False)
+    for kernel, border in (((side, 1), (side // 2, 0)), ((1, side), (0, side // 2))):
+        x = functional.avg_pool2d(x, kernel, 1, border, count_include_pad=False)
+    return x
 
 
 def salient_intensity(a: Tensor, b: Tensor, *, window: int = 11) -> Tensor:

@@ -1,0 +1,352 @@
+"""The band network: it weighs planes against each other, and a Laplacian pyramid makes the pixels.
+
+Every plane is encoded alone, meets the others in the maximum and the mean over all planes of its
+features, and is then weighed: a weight for each band of its pyramid and for each of its pixels. The fused plane
+lies between a sum of weighted bands (`blended`) and a sum of weighted pixels (`selected`), whose weights are
+also the answer to where each pixel comes from. So planes may come in any number and order, and two passes over
+them suffice where they do not fit into memory together::
+
+    summary = None
+    for plane in planes:
+        summary = network.summarise(network.encode(plane), summary)
+    sums = None
+    for position, plane in enumerate(planes):
+        sums = network.weigh(network.encode(plane), summary, position, task, sums)
+    fused = network.finish(sums, summary)
+
+Shapes: N scenes of P planes of H x W pixels, H and W multiples of `ALIGNMENT`; a level l has 1 / 2^l of the side.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_gifnet.pyramid import LEVELS, collapse, decompose
+
+ALIGNMENT = 2**LEVELS
+"""Sides of planes, and corners of tiles, are multiples of it."""
+
+HALO = 256
+"""Pixels farther away than this do not touch a pixel of the result."""
+
+TASKS = (
+    "infrared_visible",
+    "pet_mri",
+    "multi_focus",
+    "multi_exposure",
+    "nir_visible",
+    "pansharpening",
+)
+"""The presets the network may be told of; what it is not told, it takes from the planes."""
+
+WIDTHS = (16, 24, 32, 48)
+"""Features at 1/2, 1/4, 1/8 and 1/16 of the side."""
+
+LOGIT_LIMIT = 15.0
+
+
+class Encoded(NamedTuple):
+    """What is known of planes on their own."""
+
+    planes: Tensor  # (N, P, H, W)
+    bands: list[Tensor]  # LEVELS bands and the base, (N, P, H/2^l, W/2^l)
+    sizes: list[Tensor]  # logarithm of the bands' local size, (N, P, h, w) at levels 1, 1, 2, 3, 4
+    features: list[Tensor]  # (N P, C, h, w) at levels 1 to 4
+
+
+class Summary(NamedTuple):
+    """What all planes together say, whatever their order."""
+
+    count: int
+    strongest: list[Tensor]  # max over planes of |band|, (N, 1, h, w) at levels 0 to 4
+    sizes: list[Tensor]  # max over planes of the bands' sizes, (N, 1, h, w)
+    maximum: list[Tensor]  # of the features of levels 2 to 4, (N, C, h, w)
+    total: list[Tensor]  # Σ of the same
+
+
+class Sums(NamedTuple):
+    """Weighted sums over the planes."""
+
+    bands: list[Tensor]  # Σ weight gain band, and of the base, (N, 1, h, w)
+    weights: list[Tensor]  # Σ weight
+    pixels: Tensor  # Σ weight plane, (N, 1, H, W)
+    positions: Tensor  # Σ weight position
+    shares: Tensor  # Σ weight
+    gate: Tensor  # Σ of the planes' votes for selected pixels, (N, 1, H/2, W/2)
+
+
+class Fused(NamedTuple):
+    """The result, each (N, 1, H, W)."""
+
+    plane: Tensor
+    index: Tensor
+    """Position of the plane that a pixel comes from, between planes where several have a share."""
+    selected: Tensor
+    blended: Tensor
+    gate: Tensor
+    """Share of `selected` in `plane`; the rest is `blended`."""
+
+
+class Level(nn.Module):
+    """Two 3x3 convolutions with a skip; coarse levels replicate their border, as planes are small there."""
+
+    def __init__(self, into: int, width: int, stride: int, replicate: bool) -> None:
+        super().__init__()
+        mode = "replicate" if replicate else "zeros"
+        self.enter = nn.Conv2d(into, width, 3, stride, 1, padding_mode=mode)
+        self.refine = nn.Conv2d(width, width, 3, 1, 1, padding_mode=mode) if stride > 1 else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.relu(self.enter(x))
+        return x if self.refine is None else functional.relu(x + self.refine(x))
+
+
+class Mixing(nn.Module):
+    """A plane's features beside those of all planes and of the coarser level, at one level.
+
+    The finest level, the dearest by far, hears of the other planes from the coarser one.
+    """
+
+    def __init__(self, width: int, coarser: int, sizes: int, convolutions: int, replicate: bool) -> None:
+        super().__init__()
+        mode = "replicate" if replicate else "zeros"
+        self.own = nn.Conv2d(width + sizes, width, 1)
+        self.shared = nn.Conv2d(2 * width, width, 1) if convolutions else None
+        self.coarser = nn.Conv2d(coarser, width, 1, bias=False) if coarser else None
+        self.task = nn.Embedding(len(TASKS) + 1, width)  # the last one: no task named
+        self.refine = nn.ModuleList(
+            nn.Conv2d(width, width, 3, 1, 1, padding_mode=mode) for _ in range(convolutions)
+        )
+        nn.init.zeros_(self.task.weight)
+
+    def forward(
+        self, own: Tensor, shared: Tensor | None, coarser: Tensor | None, task: Tensor
+    ) -> Tensor:
+        common = self.task(task)[..., None, None]  # (N, C, 1, 1)
+        if self.shared is not None and shared is not None:
+            common = common + self.shared(shared)  # (N, C, h, w)
+        x = self.own(own).unflatten(0, (len(task), -1)) + common[:, None]
+        x = x.flatten(0, 1)
+        if self.coarser is not None and coarser is not None:
+            x = x + functional.interpolate(self.coarser(coarser), scale_factor=2)
+        x = functional.relu(x)
+        for refine in self.refine:
+            x = functional.relu(x + refine(x))
+        return x
+
+
+class GIFNetBands(nn.Module):
+    """Fuse any number of planes of one scene, in any order.
+
+    Everything it adds to its planes is a weight for each band and each pixel, and a gain of a band between
+    0.45 and 2.2. So where all planes are black the result is black.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        first, second, third, fourth = WIDTHS
+        self.levels = nn.ModuleList(
+            [
+                Level(4 + 4 + 1 + 2, first, 1, False),
+                Level(first + 2, second, 2, False),
+                Level(second + 2, third, 2, True),
+                Level(third + 2, fourth, 2, True),
+            ]
+        )
+        self.mixings = nn.ModuleList(
+            [
+                Mixing(first, second, 2, 0, False),
+                Mixing(second, third, 1, 2, False),
+                Mixing(third, fourth, 1, 1, True),
+                Mixing(fourth, 0, 1, 2, True),
+            ]
+        )
+        # a band has a logit, the hardness of the pyramid's own rule, a gain, and how much the selection steers it;
+        # level 1 has 4 pixels' selection, 4 pixels' logits of band 0 and its other three, band 1, the gate
+        self.heads = nn.ModuleList(
+            nn.Conv2d(width, 16 if i == 0 else 4, 1) for i, width in enumerate(WIDTHS)
+        )
+        self.base = nn.Conv2d(fourth, 2, 1)
+        for head in (*self.heads, self.base):
+            nn.init.normal_(head.weight, std=0.02)
+            nn.init.zeros_(head.bias)
+
+    def forward(self, planes: Tensor, task: str | Tensor | None = None) -> Fused:
+        """Fuse planes that fit into memory together.
+
+        Parameters
+        ----------
+        planes : Tensor (N, P, H, W) or (P, H, W)
+            In [0, 1]; sides of any length from 1 on.
+        task : str, optional
+            One of `TASKS`, if it is known; or a tensor (N,) of their positions, `len(TASKS)` for none.
+
+        Returns
+        -------
+        Fused
+        """
+        planes = planes[None] if planes.ndim == 3 else planes
+        height, width = planes.shape[-2:]
+        encoded = self.encode(padded(planes))
+        summary = self.summarise(encoded)
+        fused = self.finish(self.weigh(encoded, summary, 0, task), summary)
+        return Fused(*(x[..., :height, :width] for x in fused))
+
+    def encode(self, planes: Tensor) -> Encoded:
+        """Encode planes (N, P, H, W), each on its own."""
+        bands = decompose(planes)
+        finest = functional.avg_pool2d(bands[0].abs(), 2)
+        local = [finest, *(functional.avg_pool2d(b.abs(), 3, 1, 1) for b in bands[1:LEVELS])]
+        sizes = [torch.log1p(500 * x) / 6 for x in local]
+        squashed = [torch.tanh(8 * b) for b in bands[:LEVELS]]
+        fine = torch.stack((planes, squashed[0]), 2).flatten(0, 1)  # (N P, 2, H, W)
+        x = functional.pixel_unshuffle(fine, 2)
+        features = []
+        for i, level in enumerate(self.levels):
+            if i == 0:
+                seen = torch.stack((squashed[1], sizes[0], sizes[1]), 2).flatten(0, 1)
+                x = level(_last(torch.cat((x, seen), 1)))
+            else:
+                seen = torch.stack((squashed[i], sizes[i]), 2).flatten(0, 1)  # of the level before
+                x = level(_last(torch.cat((x, seen.to(x.dtype)), 1)))
+            features.append(x)
+        return Encoded(planes, bands, sizes, features)
+
+    def summarise(self, encoded: Encoded, summary: Summary | None = None) -> Summary:
+        """Add planes to what is known of all."""
+        n, count = encoded.planes.shape[:2]
+        features = [f.unflatten(0, (n, count)) for f in encoded.features[1:]]
+        new = Summary(
+            count,
+            [b.abs().amax(1, keepdim=True) for b in encoded.bands[:LEVELS]],
+            [s.amax(1, keepdim=True) for s in encoded.sizes],
+            [f.amax(1) for f in features],
+            [f.sum(1) for f in features],
+        )
+        if summary is None:
+            return new
+        return Summary(
+            summary.count + count,
+            *(
+                [torch.maximum(x, y) for x, y in zip(old, now, strict=True)]
+                for old, now in zip(summary[1:4], new[1:4], strict=True)
+            ),
+            [x + y for x, y in zip(summary.total, new.total, strict=True)],
+        )
+
+    def weigh(
+        self,
+        encoded: Encoded,
+        summary: Summary,
+        position: int = 0,
+        task: str | Tensor | None = None,
+        sums: Sums | None = None,
+    ) -> Sums:
+        """Add planes, each by its weight, to what is summed up; the first one is at `position`."""
+        n, count = encoded.planes.shape[:2]
+        kind = self._kind(task, n, encoded.planes.device)
+        shares = [s - top for s, top in zip(encoded.sizes, summary.sizes, strict=True)]
+        x: Tensor | None = None
+        heads: list[Tensor] = []
+        for i in reversed(range(len(WIDTHS))):
+            own = encoded.features[i]
+            of_sizes = torch.stack(shares[:2] if i == 0 else shares[i + 1 : i + 2], 2)
+            shared = None
+            if i > 0:
+                mean = summary.total[i - 1] / summary.count
+                shared = torch.cat((summary.maximum[i - 1], mean), 1)
+            own = torch.cat((own, of_sizes.flatten(0, 1).to(own.dtype)), 1)
+            x = self.mixings[i](own, shared, x, kind)
+            if i == len(WIDTHS) - 1:
+                base = self.base(functional.avg_pool2d(x, 2)).float().unflatten(0, (n, count))
+            heads.insert(0, self.heads[i](x).float().contiguous())
+        first = heads[0].unflatten(0, (n, count))
+        selection = 4 * first[:, :, :4]
+        choice = _limited(_shuffled(selection))  # of the pixels, and the same at the bands' levels
+        choices = [choice, _limited(selection.mean(2))]
+        for _ in range(2, LEVELS + 1):
+            choices.append(functional.avg_pool2d(choices[-1], 2))
+        double = functional.interpolate(heads[0][:, 8:11], scale_factor=2).unflatten(0, (n, count))
+        of_bands = [
+            (_shuffled(first[:, :, 4:8]), *double.unbind(2)),
+            tuple(first[:, :, 11:15].unbind(2)),
+            *(tuple(h.unflatten(0, (n, count)).unbind(2)) for h in heads[1:]),
+        ]
+        totals, weights = [], []
+        for band, strongest, choice_here, (logit, hardness, gain, steering) in zip(
+            encoded.bands, summary.strongest, choices, of_bands, strict=False
+        ):
+            rule = (band.abs() - strongest) / (strongest + 0.002)  # in [-1, 0]
+            logit = _limited(logit + _positive(steering) * choice_here)
+            weight = torch.exp(logit + 8 * _positive(hardness) * rule)
+            weights.append(weight.sum(1, keepdim=True))
+            totals.append((weight * torch.exp(0.8 * torch.tanh(gain)) * band).sum(1, keepdim=True))
+        weight = torch.exp(_limited(base[:, :, 0] + _positive(base[:, :, 1]) * choices[LEVELS]))
+        weights.append(weight.sum(1, keepdim=True))
+        totals.append((weight * encoded.bands[LEVELS]).sum(1, keepdim=True))
+        weight = torch.exp(choice)
+        at = torch.arange(position, position + count, device=weight.device, dtype=weight.dtype)
+        new = Sums(
+            totals,
+            weights,
+            (weight * encoded.planes).sum(1, keepdim=True),
+            (weight * at[:, None, None]).sum(1, keepdim=True),
+            weight.sum(1, keepdim=True),
+            first[:, :, 15].sum(1, keepdim=True),
+        )
+        if sums is None:
+            return new
+        return Sums(
+            [x + y for x, y in zip(sums.bands, new.bands, strict=True)],
+            [x + y for x, y in zip(sums.weights, new.weights, strict=True)],
+            *(x + y for x, y in zip(sums[2:], new[2:], strict=True)),
+        )
+
+    def finish(self, sums: Sums, summary: Summary) -> Fused:
+        """Make the result of the sums over all planes."""
+        blended = collapse([x / w for x, w in zip(sums.bands, sums.weights, strict=True)])
+        selected, index = sums.pixels / sums.shares, sums.positions / sums.shares
+        gate = torch.sigmoid(4 * torch.tanh(sums.gate / (4 * summary.count)))
+        gate = functional.interpolate(gate, scale_factor=2)
+        return Fused(torch.lerp(blended, selected, gate), index, selected, blended, gate)
+
+    @staticmethod
+    def _kind(task: str | Tensor | None, n: int, device: torch.device) -> Tensor:
+        if isinstance(task, Tensor):
+            return task
+        place = len(TASKS) if task is None else TASKS.index(task)
+        return torch.full((n,), place, device=device)
+
+
+def padded(planes: Tensor) -> Tensor:
+    """Mirror planes (..., H, W) beyond their lower and right border to multiples of `ALIGNMENT`."""
+    for axis in (-2, -1):
+        side = planes.shape[axis]
+        missing = -side % ALIGNMENT
+        if missing:
+            period = max(1, 2 * (side - 1))
+            places = torch.arange(side + missing, device=planes.device) % period
+            planes = planes.index_select(axis, torch.minimum(places, period - places) if side > 1 else places)
+    return planes
+
+
+def _last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def _limited(logit: Tensor) -> Tensor:
+    return LOGIT_LIMIT * torch.tanh(logit / LOGIT_LIMIT)
+
+
+def _positive(x: Tensor) -> Tensor:
+    """1 at 0."""
+    return functional.softplus(x + 0.5413)
+
+
+def _shuffled(x: Tensor) -> Tensor:
+    """(N, P, 4, h, w) to (N, P, 2 h, 2 w)."""
+    return functional.pixel_shuffle(x, 2)[:, :, 0]

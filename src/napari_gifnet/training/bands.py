@@ -1,0 +1,268 @@
+"""The training of the band network: what a run is, and its loop; resumable to the bit."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from napari_gifnet.errors import OptionError
+from napari_gifnet.network.bands import GIFNetBands
+
+from .band_losses import band_losses
+from .band_samples import make_batches
+from .run import read_training_state
+from .scenes import Scenes, load_scenes
+
+
+@dataclass(frozen=True)
+class BandRun:
+    """Everything that determines the weights a training of the band network ends with.
+
+    Attributes
+    ----------
+    pairs : str
+        Folder of registered pairs (subfolders ``a`` and ``b``, same names); empty for none.
+    photographs : tuple of str
+        Folders of photographs, from which samples with a known truth are made.
+    steps, side : int
+        Updates; side of the patches in pixels.
+    pairs_a_step, stack_planes, singles : int
+        What an update learns from: samples of two planes, planes of stacks together, single pictures.
+    rate : float
+        Adam's highest learning rate; after a short rise it falls by a half cosine.
+    memory : float
+        Share of the averaged weights, which are those that are kept, that a step leaves as they are.
+    shares : mapping
+        How often each kind of sample of two planes is drawn.
+    weights : mapping
+        Weight of each term of `band_losses`.
+    seed : int
+    """
+
+    pairs: str = ""
+    photographs: tuple[str, ...] = ()
+    steps: int = 8000
+    side: int = 96
+    pairs_a_step: int = 8
+    stack_planes: int = 12
+    singles: int = 1
+    rate: float = 2e-3
+    memory: float = 0.995
+    shares: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "infrared": 0.2,
+            "made": 0.08,
+            "head": 0.17,
+            "focus": 0.33,
+            "exposure": 0.18,
+            "plain": 0.04,
+        }
+    )
+    weights: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "truth": 20.0,
+            "truth_gradient": 20.0,
+            "truth_structure": 1.0,
+            "truth_decibels": 0.35,
+            "truth_beyond": 20.0,
+            "clipping": 60.0,
+            "selection": 0.15,
+            "index": 1.0,
+            "edges": 8.0,
+            "information": 5.0,
+            "differences": 8.0,
+            "sharpness": 8.0,
+            "structure": 1.5,
+            "gradient": 10.0,
+            "intensity": 1.0,
+            "beyond": 24.0,
+            "invented": 30.0,
+        }
+    )
+    seed: int = 0
+
+
+class BandTrainer:
+    """A run in progress."""
+
+    def __init__(self, run: BandRun, scenes: Scenes) -> None:
+        torch.manual_seed(run.seed)
+        self.run, self.scenes, self.step = run, scenes, 0
+        self.network = GIFNetBands().to(memory_format=torch.channels_last)
+        self.average = {k: v.clone() for k, v in self.network.state_dict().items()}
+        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=run.rate, betas=(0.9, 0.98))
+
+    def learning_rate(self) -> float:
+        rise = min(1.0, (self.step + 1) / 100)
+        fall = 0.5 * (1 + math.cos(math.pi * self.step / self.run.steps))
+        return self.run.rate * rise * (0.01 + 0.99 * fall)
+
+    def update(self) -> dict[str, float]:
+        """Make one step; return its losses."""
+        run = self.run
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.learning_rate()
+        batches = make_batches(
+            (run.seed, self.step),
+            self.scenes,
+            run.side,
+            pairs=run.pairs_a_step,
+            shares=run.shares,
+            stack_planes=run.stack_planes,
+            singles=run.singles,
+        )
+        count = sum(len(batch.planes) for batch in batches)
+        self.optimiser.zero_grad(set_to_none=True)
+        parts: dict[str, float] = {}
+        for batch in batches:
+            terms = band_losses(self.network(batch.planes, batch.task), batch)
+            weighed = {k: v * (run.weights[k] / count) for k, v in terms.items() if run.weights.get(k)}
+            torch.stack(list(weighed.values())).sum().backward()
+            for name, value in weighed.items():
+                parts[name] = parts.get(name, 0.0) + value.item()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimiser.step()
+        self.step += 1
+        memory = min(run.memory, self.step / (self.step + 10))
+        with torch.no_grad():
+            for name, value in self.network.state_dict().items():
+                self.average[name].lerp_(value, 1 - memory)
+        return {"loss": sum(parts.values())} | parts
+
+    def save(self, path: Path) -> None:
+        """Write weights, optimiser and description, all that `load` needs, in one move."""
+        state = {
+            "model": self.average,
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "runs": json.dumps([describe(self.run)]),
+        }
+        half_made = path.with_suffix(".part")
+        torch.save(state, half_made)
+        half_made.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on from where `save` left off.
+
+        Raises
+        ------
+        OptionError
+            The checkpoint is of a run with other options, or of none that can go on.
+        """
+        state = read_training_state(path)
+        runs = json.loads(state.get("runs", "[]"))
+        if not runs or "network" not in state:
+            raise OptionError(
+                f"{path} is not of a run of the band network that can go on: expected one of this "
+                "version, or another folder."
+            )
+        for name, value in describe(self.run).items():
+            if runs[-1].get(name, value) != value:
+                raise OptionError(
+                    f"{path} is of a run with {name}={runs[-1][name]!r}, not {value!r}: expected the "
+                    "same options, or another folder."
+                )
+        self.network.load_state_dict(state["network"])
+        self.average = dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step = state["step"]
+
+
+def describe(run: BandRun) -> dict[str, Any]:
+    """Return a run as JSON holds it; of folders the names, not where they lay."""
+    named = dataclasses.replace(
+        run,
+        pairs=Path(run.pairs).resolve().name if run.pairs else "",
+        photographs=tuple(Path(p).resolve().name for p in run.photographs),
+    )
+    return {"model": "gifnet-bands"} | json.loads(json.dumps(dataclasses.asdict(named)))
+
+
+def export_bands(weights: Mapping[str, torch.Tensor], run: BandRun, path: Path) -> None:
+    """Write the weights alone, float32, with the network's name and the run in the file's metadata."""
+    from safetensors.torch import save_file
+
+    state = {name: tensor.contiguous().cpu() for name, tensor in weights.items()}
+    metadata = {"model": "gifnet-bands", "runs": json.dumps([describe(run)])}
+    save_file(state, path, metadata=metadata)
+
+
+def train_bands(
+    run: BandRun,
+    output: str | Path,
+    *,
+    save_every: int = 200,
+    stop_at: int | None = None,
+    progress: Callable[[int, int, dict[str, float]], None] | None = None,
+) -> Path:
+    """Train the band network on the CPU, or go on with a run that was interrupted.
+
+    Parameters
+    ----------
+    run : BandRun
+    output : str or Path
+        Folder for ``checkpoint.pt``, ``losses.csv`` and ``run.json``, in the end
+        ``gifnet-bands.safetensors``. If it holds a checkpoint, training goes on from there.
+    save_every : int
+        Steps between two checkpoints.
+    stop_at : int, optional
+        Step to stop at, for now; the schedule is still that of the whole run.
+    progress : callable, optional
+        Called as ``progress(step, steps, losses)`` after each step; what it raises stops the run.
+
+    Returns
+    -------
+    Path
+        Of the checkpoint.
+
+    Raises
+    ------
+    ImageError
+        There is nothing to train on, or the two sides of a pair differ in size.
+    OptionError
+        `output` holds a run with other options.
+    """
+    output = Path(output)
+    checkpoint = output / "checkpoint.pt"
+    scenes = load_scenes(Path(run.pairs) if run.pairs else None, [Path(p) for p in run.photographs])
+    trainer = BandTrainer(run, scenes)
+    reached = 0
+    if checkpoint.is_file():
+        trainer.load(checkpoint)
+        reached = trainer.step
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "run.json").write_text(json.dumps(describe(run), indent=2))
+    start, end = time.perf_counter(), min(stop_at or run.steps, run.steps)
+    names = ["step", "seconds", "loss", *run.weights]
+    rows: list[dict[str, Any]] = []
+    table = output / "losses.csv"
+    if reached and table.is_file():  # steps made after the checkpoint are made again
+        with table.open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if int(row["step"]) <= reached]
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, names, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+        while trainer.step < end:
+            parts = trainer.update()
+            seconds = round(time.perf_counter() - start, 2)
+            rounded = {k: round(v, 5) for k, v in parts.items()}
+            writer.writerow({"step": trainer.step, "seconds": seconds} | rounded)
+            if trainer.step % save_every == 0 or trainer.step == end:
+                file.flush()
+                trainer.save(checkpoint)
+            if progress:
+                progress(trainer.step, run.steps, parts)
+    if trainer.step == run.steps:
+        export_bands(trainer.average, run, output / "gifnet-bands.safetensors")
+    return checkpoint
