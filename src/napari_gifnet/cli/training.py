@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,6 +29,10 @@ def train(
         typer.Option(
             metavar="DIR", help="Photographs to make pairs with a known truth from; repeatable."
         ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="What is trained: gifnet (the default), or gifnet-bands."),
     ] = None,
     like: Annotated[
         str | None,
@@ -69,22 +73,31 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Another seed, another run.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps or xpu.")] = "auto",
 ) -> None:
-    """Train GIFNet on pairs and photographs of your own.
+    """Train a network on pairs and photographs of your own.
 
     A run that was interrupted goes on when the same command is given again. The folder holds
-    checkpoint.pt, losses.csv, progress.png and, in the end, gifnet.safetensors; either file of
-    weights can be given to --model, or chosen in the widget.
+    checkpoint.pt, losses.csv, progress.png (of gifnet) and, in the end, gifnet.safetensors or
+    gifnet-bands.safetensors; either file of weights can be given to --model, or chosen in the widget.
+    gifnet-bands has no stem, no recipe and no precision to choose.
 
     \b
     Examples:
       gifnet train --pairs my_pairs -o runs/first
       gifnet train --pairs my_pairs --photographs pictures --steps 4000 -o runs/long
       gifnet train --pairs my_pairs --start gifnet --stem-steps 0 --steps 300 -o runs/tuned
+      gifnet train --model gifnet-bands --photographs pictures -o runs/bands
       gifnet train --like runs/long/gifnet.safetensors --seed 1 -o runs/again
       gifnet fuse A.png B.png --model runs/first/gifnet.safetensors -o fused.png
     """
     from napari_gifnet.engine.device import choose_device
-    from napari_gifnet.training import TrainingRun, read_run
+    from napari_gifnet.training import (
+        BandRun,
+        TrainingRun,
+        read_band_run,
+        read_run,
+        read_runs,
+        train_bands,
+    )
     from napari_gifnet.training import train as train_network
 
     given = {
@@ -101,22 +114,37 @@ def train(
         "precision": precision,
         "seed": seed,
     }
-    alike = read_run(like) if like else TrainingRun()
-    if alike.start and start is None:
-        raise OptionError(
-            f"{like} went on from other weights ({alike.start}): expected them with --start."
-        )
-    run = dataclasses.replace(
-        alike,
-        **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
-    )
+    changed: Any = {name: value for name, value in given.items() if value is not None}
+    if model is None:
+        runs = read_runs(like) if like else []
+        model = runs[-1].get("model", "gifnet") if runs else "gifnet"
+    if model not in ("gifnet", "gifnet-bands"):
+        raise OptionError(f"model={model!r} cannot be trained: expected gifnet or gifnet-bands.")
+    run: TrainingRun | BandRun
+    if model == "gifnet-bands":
+        alone = sorted(set(changed) - {field.name for field in dataclasses.fields(BandRun)})
+        if alone:
+            raise OptionError(
+                f"--{alone[0].replace('_', '-')} is of gifnet alone: expected --model gifnet with it."
+            )
+        run = dataclasses.replace(read_band_run(like) if like else BandRun(), **changed)
+    else:
+        alike = read_run(like) if like else TrainingRun()
+        if alike.start and start is None:
+            raise OptionError(
+                f"{like} went on from other weights ({alike.start}): expected them with --start."
+            )
+        run = dataclasses.replace(alike, **changed)
     if not run.pairs and not run.photographs:
         raise OptionError("There is nothing to train on: give --pairs, --photographs, or both.")
+    chosen = str(choose_device(device).torch)
     with progress_bar("Training") as report:
-        checkpoint = train_network(
-            run,
-            output,
-            device=str(choose_device(device).torch),
-            progress=lambda step, total, _: report(step, total),
-        )
-    note(f"wrote {checkpoint.with_name('gifnet.safetensors')}.")
+
+        def progress(step: int, total: int, losses: dict[str, float]) -> None:
+            report(step, total)
+
+        if isinstance(run, BandRun):
+            checkpoint = train_bands(run, output, device=chosen, progress=progress)
+        else:
+            checkpoint = train_network(run, output, device=chosen, progress=progress)
+    note(f"wrote {checkpoint.with_name(f'{model}.safetensors')}.")

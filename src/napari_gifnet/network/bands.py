@@ -1,10 +1,10 @@
 """The band network: it weighs planes against each other, and a Laplacian pyramid makes the pixels.
 
 Every plane is encoded alone, meets the others in the maximum and the mean over all planes of its
-features, and is then weighed: a weight for each band of its pyramid and for each of its pixels. The fused plane
-lies between a sum of weighted bands (`blended`) and a sum of weighted pixels (`selected`), whose weights are
-also the answer to where each pixel comes from. So planes may come in any number and order, and two passes over
-them suffice where they do not fit into memory together::
+features, and is then weighed: a weight for each of its pixels, and with it for each band of its pyramid.
+The fused plane lies between a sum of weighted bands (`blended`) and a sum of weighted pixels
+(`selected`), whose weights also tell which plane a pixel comes from. So planes may come in any number
+and order, and two passes over them suffice where they do not fit into memory together::
 
     summary = None
     for plane in planes:
@@ -14,7 +14,8 @@ them suffice where they do not fit into memory together::
         sums = network.weigh(network.encode(plane), summary, position, task, sums)
     fused = network.finish(sums, summary)
 
-Shapes: N scenes of P planes of H x W pixels, H and W multiples of `ALIGNMENT`; a level l has 1 / 2^l of the side.
+Shapes: N scenes of P planes of H x W pixels, H and W multiples of `ALIGNMENT`; level l has 1 / 2^l of
+the side.
 """
 
 from __future__ import annotations
@@ -111,7 +112,9 @@ class Mixing(nn.Module):
     The finest level, the dearest by far, hears of the other planes from the coarser one.
     """
 
-    def __init__(self, width: int, coarser: int, sizes: int, convolutions: int, replicate: bool) -> None:
+    def __init__(
+        self, width: int, coarser: int, sizes: int, convolutions: int, replicate: bool
+    ) -> None:
         super().__init__()
         mode = "replicate" if replicate else "zeros"
         self.own = nn.Conv2d(width + sizes, width, 1)
@@ -165,8 +168,8 @@ class GIFNetBands(nn.Module):
                 Mixing(fourth, 0, 1, 2, True),
             ]
         )
-        # a band has a logit, the hardness of the pyramid's own rule, a gain, and how much the selection steers it;
-        # level 1 has 4 pixels' selection, 4 pixels' logits of band 0 and its other three, band 1, the gate
+        # of a band: a logit, the hardness of the pyramid's own rule, a gain, how much the selection steers;
+        # level 1: four pixels' selection, four pixels' logits of band 0, its other three, band 1, the gate
         self.heads = nn.ModuleList(
             nn.Conv2d(width, 16 if i == 0 else 4, 1) for i, width in enumerate(WIDTHS)
         )
@@ -229,12 +232,15 @@ class GIFNetBands(nn.Module):
         )
         if summary is None:
             return new
+
+        def larger(old: list[Tensor], now: list[Tensor]) -> list[Tensor]:
+            return [torch.maximum(x, y) for x, y in zip(old, now, strict=True)]
+
         return Summary(
             summary.count + count,
-            *(
-                [torch.maximum(x, y) for x, y in zip(old, now, strict=True)]
-                for old, now in zip(summary[1:4], new[1:4], strict=True)
-            ),
+            larger(summary.strongest, new.strongest),
+            larger(summary.sizes, new.sizes),
+            larger(summary.maximum, new.maximum),
             [x + y for x, y in zip(summary.total, new.total, strict=True)],
         )
 
@@ -330,7 +336,9 @@ def padded(planes: Tensor) -> Tensor:
         if missing:
             period = max(1, 2 * (side - 1))
             places = torch.arange(side + missing, device=planes.device) % period
-            planes = planes.index_select(axis, torch.minimum(places, period - places) if side > 1 else places)
+            planes = planes.index_select(
+                axis, torch.minimum(places, period - places) if side > 1 else places
+            )
     return planes
 
 

@@ -1,6 +1,15 @@
 """Training GIFNet: on the pairs that ship nowhere, on free photographs, on a user's own pairs."""
 
-from .run import TrainingRun, read_run
+from .bands import BandRun, read_band_run, train_bands
+from .run import TrainingRun, read_run, read_runs
 from .train import train
 
-__all__ = ["TrainingRun", "read_run", "train"]
+__all__ = [
+    "BandRun",
+    "TrainingRun",
+    "read_band_run",
+    "read_run",
+    "read_runs",
+    "train",
+    "train_bands",
+]

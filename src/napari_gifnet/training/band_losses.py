@@ -50,10 +50,10 @@ def truth_losses(fused: Fused, batch: BandBatch) -> dict[str, Tensor]:
     placed = batch.placed
     if placed.any():
         count = batch.planes.shape[1]
-        truth, index = truth[placed], batch.index[placed]
+        truth, places = truth[placed], batch.places[placed]
         detail = losses.blur((truth - losses.blur(truth, 5)).abs(), 5)
         told = detail / (detail + 4 / 255)
-        away = (fused.index[placed] - index).abs()
+        away = (fused.index[placed] - places).abs()
         terms["index"] = (told * away / max(1.0, (count - 1) / 3)).mean((1, 2, 3)).sum()
     return terms
 

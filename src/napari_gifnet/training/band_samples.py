@@ -1,7 +1,7 @@
 """Training samples of the band network: one to eight planes, what of them is known, and the task.
 
-A sample is made from its own random generator, seeded by the run, the step and its place, so that a resumed run
-sees what an uninterrupted one sees.
+A sample is made from its own random generator, seeded by the run, the step and its place, so that a
+resumed run sees what an uninterrupted one sees.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ NAMED = 0.5
 class BandSample(NamedTuple):
     """Planes, float32 (S, S) in [0, 1], and what is known of them.
 
-    `clean` are the planes without made noise or blur. `truth` and `index`, the place of the plane in focus, are
-    None where nobody knows them.
+    `clean` are the planes without made noise or blur. `truth` and `places`, where among the planes the
+    one in focus is, are None where nobody knows them.
     """
 
     planes: Sequence[Plane]
     clean: Sequence[Plane]
     truth: Plane | None
-    index: Plane | None
+    places: Plane | None
     task: str | None
     exposures: bool = False
 
@@ -49,9 +49,9 @@ class BandBatch(NamedTuple):
     planes: Tensor  # (N, P, S, S)
     clean: Tensor  # (N, P, S, S)
     truth: Tensor  # (N, 1, S, S)
-    index: Tensor  # (N, 1, S, S)
+    places: Tensor  # (N, 1, S, S)
     supervised: Tensor  # (N,) of bool: there is a truth
-    placed: Tensor  # (N,) of bool: there is an index
+    placed: Tensor  # (N,) of bool: there are places
     exposures: Tensor  # (N,) of bool
     task: Tensor  # (N,) of int
 
@@ -85,7 +85,9 @@ def focus_sample(rng: Generator, scenes: Scenes, side: int, count: int) -> BandS
     order = np.arange(count)
     if rng.random() < 0.5:  # the stack may run either way
         order, index = order[::-1], None if index is None else count - 1 - index
-    return BandSample([planes[i] for i in order], [clean[i] for i in order], truth, index, "multi_focus")
+    return BandSample(
+        [planes[i] for i in order], [clean[i] for i in order], truth, index, "multi_focus"
+    )
 
 
 def exposure_sample(rng: Generator, scenes: Scenes, side: int, count: int) -> BandSample:
@@ -115,7 +117,9 @@ def single_sample(rng: Generator, scenes: Scenes, side: int, count: int = 1) -> 
     kind = rng.random()
     plane = truth if kind < 0.35 else ndimage.gaussian_filter(truth, rng.uniform(0.3, 1.2))
     if kind > 0.85:
-        plane = plane + rng.uniform(0.003, 0.02) * rng.standard_normal(plane.shape).astype(np.float32)
+        plane = plane + rng.uniform(0.003, 0.02) * rng.standard_normal(plane.shape).astype(
+            np.float32
+        )
     return BandSample([plane] * count, [plane] * count, truth, None, None)
 
 
@@ -219,18 +223,19 @@ def make_batches(
 
 
 def _batch(samples: Sequence[BandSample], named: Sequence[bool]) -> BandBatch:
+    def known(plane: Plane | None) -> Plane:
+        return np.zeros_like(samples[0].planes[0]) if plane is None else plane
+
     def stacked(planes: Sequence[Sequence[Plane]]) -> Tensor:
         return torch.from_numpy(np.clip(np.array(planes, np.float32), 0, 1))
 
     return BandBatch(
         stacked([s.planes for s in samples]),
         stacked([s.clean for s in samples]),
-        stacked([[s.planes[0] if s.truth is None else s.truth] for s in samples]),
-        torch.from_numpy(
-            np.array([[np.zeros_like(s.planes[0]) if s.index is None else s.index] for s in samples], np.float32)
-        ),
+        stacked([[known(s.truth)] for s in samples]),
+        torch.from_numpy(np.array([[known(s.places)] for s in samples], np.float32)),
         torch.tensor([s.truth is not None for s in samples]),
-        torch.tensor([s.index is not None for s in samples]),
+        torch.tensor([s.places is not None for s in samples]),
         torch.tensor([s.exposures for s in samples]),
         torch.tensor(
             [

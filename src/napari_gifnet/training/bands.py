@@ -14,12 +14,12 @@ from typing import Any
 
 import torch
 
-from napari_gifnet.errors import OptionError
+from napari_gifnet.errors import CheckpointError, OptionError
 from napari_gifnet.network.bands import GIFNetBands
 
 from .band_losses import band_losses
-from .band_samples import make_batches
-from .run import read_training_state
+from .band_samples import BandBatch, make_batches
+from .run import read_runs, read_training_state
 from .scenes import Scenes, load_scenes
 
 
@@ -94,10 +94,10 @@ class BandRun:
 class BandTrainer:
     """A run in progress."""
 
-    def __init__(self, run: BandRun, scenes: Scenes) -> None:
+    def __init__(self, run: BandRun, scenes: Scenes, device: str = "cpu") -> None:
         torch.manual_seed(run.seed)
-        self.run, self.scenes, self.step = run, scenes, 0
-        self.network = GIFNetBands().to(memory_format=torch.channels_last)
+        self.run, self.scenes, self.step, self.device = run, scenes, 0, torch.device(device)
+        self.network = GIFNetBands().to(self.device, memory_format=torch.channels_last)
         self.average = {k: v.clone() for k, v in self.network.state_dict().items()}
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=run.rate, betas=(0.9, 0.98))
 
@@ -123,9 +123,12 @@ class BandTrainer:
         count = sum(len(batch.planes) for batch in batches)
         self.optimiser.zero_grad(set_to_none=True)
         parts: dict[str, float] = {}
-        for batch in batches:
+        for made in batches:
+            batch = BandBatch(*(t.to(self.device) for t in made))
             terms = band_losses(self.network(batch.planes, batch.task), batch)
-            weighed = {k: v * (run.weights[k] / count) for k, v in terms.items() if run.weights.get(k)}
+            weighed = {
+                k: v * (run.weights[k] / count) for k, v in terms.items() if run.weights.get(k)
+            }
             torch.stack(list(weighed.values())).sum().backward()
             for name, value in weighed.items():
                 parts[name] = parts.get(name, 0.0) + value.item()
@@ -145,7 +148,7 @@ class BandTrainer:
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
-            "runs": json.dumps([describe(self.run)]),
+            "runs": json.dumps([describe_bands(self.run)]),
         }
         half_made = path.with_suffix(".part")
         torch.save(state, half_made)
@@ -166,7 +169,7 @@ class BandTrainer:
                 f"{path} is not of a run of the band network that can go on: expected one of this "
                 "version, or another folder."
             )
-        for name, value in describe(self.run).items():
+        for name, value in describe_bands(self.run).items():
             if runs[-1].get(name, value) != value:
                 raise OptionError(
                     f"{path} is of a run with {name}={runs[-1][name]!r}, not {value!r}: expected the "
@@ -178,7 +181,7 @@ class BandTrainer:
         self.step = state["step"]
 
 
-def describe(run: BandRun) -> dict[str, Any]:
+def describe_bands(run: BandRun) -> dict[str, Any]:
     """Return a run as JSON holds it; of folders the names, not where they lay."""
     named = dataclasses.replace(
         run,
@@ -188,12 +191,30 @@ def describe(run: BandRun) -> dict[str, Any]:
     return {"model": "gifnet-bands"} | json.loads(json.dumps(dataclasses.asdict(named)))
 
 
+def read_band_run(model: str | Path) -> BandRun:
+    """Return the run that made some weights of the band network.
+
+    Raises
+    ------
+    CheckpointError
+        The file does not say, or describes a run of another network or version.
+    """
+    described = dict((read_runs(model) or [{}])[-1])
+    known = {f.name for f in dataclasses.fields(BandRun)}
+    if described.pop("model", "") != "gifnet-bands" or not set(described) <= known:
+        raise CheckpointError(
+            f"{model} does not say how it was trained as gifnet-bands: expected weights that "
+            "`gifnet train --model gifnet-bands` of this version wrote."
+        )
+    return BandRun(**described | {"photographs": tuple(described.get("photographs", ()))})
+
+
 def export_bands(weights: Mapping[str, torch.Tensor], run: BandRun, path: Path) -> None:
     """Write the weights alone, float32, with the network's name and the run in the file's metadata."""
     from safetensors.torch import save_file
 
     state = {name: tensor.contiguous().cpu() for name, tensor in weights.items()}
-    metadata = {"model": "gifnet-bands", "runs": json.dumps([describe(run)])}
+    metadata = {"model": "gifnet-bands", "runs": json.dumps([describe_bands(run)])}
     save_file(state, path, metadata=metadata)
 
 
@@ -201,11 +222,12 @@ def train_bands(
     run: BandRun,
     output: str | Path,
     *,
+    device: str = "cpu",
     save_every: int = 200,
     stop_at: int | None = None,
     progress: Callable[[int, int, dict[str, float]], None] | None = None,
 ) -> Path:
-    """Train the band network on the CPU, or go on with a run that was interrupted.
+    """Train the band network, or go on with a run that was interrupted.
 
     Parameters
     ----------
@@ -213,6 +235,7 @@ def train_bands(
     output : str or Path
         Folder for ``checkpoint.pt``, ``losses.csv`` and ``run.json``, in the end
         ``gifnet-bands.safetensors``. If it holds a checkpoint, training goes on from there.
+    device : str
     save_every : int
         Steps between two checkpoints.
     stop_at : int, optional
@@ -235,13 +258,13 @@ def train_bands(
     output = Path(output)
     checkpoint = output / "checkpoint.pt"
     scenes = load_scenes(Path(run.pairs) if run.pairs else None, [Path(p) for p in run.photographs])
-    trainer = BandTrainer(run, scenes)
+    trainer = BandTrainer(run, scenes, device)
     reached = 0
     if checkpoint.is_file():
         trainer.load(checkpoint)
         reached = trainer.step
     output.mkdir(parents=True, exist_ok=True)
-    (output / "run.json").write_text(json.dumps(describe(run), indent=2))
+    (output / "run.json").write_text(json.dumps(describe_bands(run), indent=2))
     start, end = time.perf_counter(), min(stop_at or run.steps, run.steps)
     names = ["step", "seconds", "loss", *run.weights]
     rows: list[dict[str, Any]] = []

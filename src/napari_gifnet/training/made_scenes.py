@@ -78,7 +78,12 @@ def depth_scene(rng: Generator, pictures: list[Plane]) -> tuple[Plane, Depth]:
 def blur_bank(picture: Plane, largest: float) -> np.ndarray:
     """A picture blurred by as many of SIGMAS as `largest` asks for."""
     count = int(np.searchsorted(SIGMAS, min(largest, 7.99), side="right")) + 1
-    return np.stack([picture if s == 0 else ndimage.gaussian_filter(picture, s, truncate=3) for s in SIGMAS[:count]])
+    return np.stack(
+        [
+            picture if s == 0 else ndimage.gaussian_filter(picture, s, truncate=3)
+            for s in SIGMAS[:count]
+        ]
+    )
 
 
 def blurred(bank: np.ndarray, sigma: Plane) -> Plane:
@@ -91,28 +96,41 @@ def blurred(bank: np.ndarray, sigma: Plane) -> Plane:
     return ((1 - w) * bank[i, y, x] + w * bank[i + 1, y, x]).astype(np.float32)
 
 
-def focus_planes(rng: Generator, picture: Plane, depth: Depth, count: int) -> tuple[list[Plane], Plane]:
+def focus_planes(
+    rng: Generator, picture: Plane, depth: Depth, count: int
+) -> tuple[list[Plane], Plane]:
     """What a lens shows focused at `count` depths, and the index (S, S) of the plane in focus."""
     where = depth.map
     if count == 2:
         strength = np.exp(rng.uniform(np.log(0.7), np.log(8)))
         middle = rng.uniform(0.35, 0.65)
-        sigmas = [np.maximum(0, (where - middle) * 2 * strength), np.maximum(0, (middle - where) * 2 * strength)]
-        front = [max(0.0, (depth.front_depth - middle) * 2 * strength), max(0.0, (middle - depth.front_depth) * 2 * strength)]
+        sigmas = [
+            np.maximum(0, (where - middle) * 2 * strength),
+            np.maximum(0, (middle - where) * 2 * strength),
+        ]
+        front = [
+            max(0.0, (depth.front_depth - middle) * 2 * strength),
+            max(0.0, (middle - depth.front_depth) * 2 * strength),
+        ]
         index = np.clip((where - middle) * 20 + 0.5, 0, 1)
     else:
         strength, sharp = np.exp(rng.uniform(np.log(0.6), np.log(3))), rng.uniform(0, 0.5)
         steps = count - 1
         sigmas = [np.clip(np.abs(where * steps - k) * strength - sharp, 0, 8) for k in range(count)]
-        front = [min(8.0, max(0.0, abs(depth.front_depth * steps - k) * strength - sharp)) for k in range(count)]
+        front = [
+            min(8.0, max(0.0, abs(depth.front_depth * steps - k) * strength - sharp))
+            for k in range(count)
+        ]
         index = where * steps
     bank = blur_bank(picture, float(max(s.max() for s in sigmas)))
     planes = [blurred(bank, s) for s in sigmas]
-    if depth.front is not None and rng.random() < 0.5:  # the front object's blur spills over its edge
+    if (
+        depth.front is not None and rng.random() < 0.5
+    ):  # the front object's blur spills over its edge
         pair = np.stack([depth.front * picture, depth.front])
-        for k, sigma in enumerate(front):
-            if sigma > 0.3:
-                spilled = ndimage.gaussian_filter(pair, (0, sigma, sigma), truncate=3)
+        for k, width in enumerate(front):
+            if width > 0.3:
+                spilled = ndimage.gaussian_filter(pair, (0, width, width), truncate=3)
                 planes[k] = spilled[0] + (1 - spilled[1]) * planes[k]
     return planes, index.astype(np.float32)
 
@@ -160,27 +178,35 @@ def head(rng: Generator, side: int, texture: Plane | None = None) -> tuple[Plane
     tissue[below < scalp] = 0
     outside = below < 0
     contrast = ((0.6, 0.06, 0.15, 0.45, 0.7), (0.5, 0.05, 0.95, 0.6, 0.38))[rng.integers(2)]
-    tones = np.clip(np.array(contrast, np.float32) * rng.uniform(0.8, 1.15, 5), 0, 1).astype(np.float32)
+    tones = np.clip(np.array(contrast, np.float32) * rng.uniform(0.8, 1.15, 5), 0, 1).astype(
+        np.float32
+    )
     mri = tones[tissue] * (1 + 0.08 * waves(rng, side, 20))
     if texture is not None:
         mri = np.where(tissue >= 2, 0.5 * mri + 0.5 * texture, mri)
-    mri = ndimage.gaussian_filter(mri, rng.uniform(0.4, 0.8)) + 0.012 * rng.standard_normal((side, side))
+    mri = ndimage.gaussian_filter(mri, rng.uniform(0.4, 0.8)) + 0.012 * rng.standard_normal(
+        (side, side)
+    )
     if rng.random() < 0.3:  # bone
-        tones = np.array([0.3, 0.95, 0.32, 0.38, 0.35], np.float32) + rng.uniform(-0.05, 0.05, 5)
-        other = ndimage.gaussian_filter(tones.astype(np.float32)[tissue], 0.7)
+        dense = np.array([0.3, 0.95, 0.32, 0.38, 0.35]) + rng.uniform(-0.05, 0.05, 5)
+        other = ndimage.gaussian_filter(dense.astype(np.float32)[tissue], 0.7)
     else:  # uptake
         share = np.array([0.08, 0.05, 0.1, 1.0, 0.35], np.float32)[tissue]
         uptake = share * np.clip(0.75 + 0.25 * waves(rng, side, rng.uniform(8, 25)), 0.1, 1.3)
         for _ in range(rng.integers(0, 3)):
-            spot = np.exp(-((np.indices((side, side)) - rng.uniform(0, side, (2, 1, 1))) ** 2).sum(0) / rng.uniform(8, 90))
+            away = ((np.indices((side, side)) - rng.uniform(0, side, (2, 1, 1))) ** 2).sum(0)
+            spot = np.exp(-away / rng.uniform(8, 90))
             uptake = uptake * (1 + rng.uniform(-0.9, 1.5) * spot)
         uptake = np.where(outside, 0, uptake)
         other = ndimage.gaussian_filter(uptake, rng.uniform(1.2, 4))
         other = other / (other.max() + 1e-3) * rng.uniform(0.55, 1)
         if rng.random() < 0.4:  # the luma of a map of colours, which need not grow with uptake
-            knots = np.concatenate([[0], np.clip(np.linspace(0.1, 0.9, 5) + rng.uniform(-0.35, 0.35, 5), 0.05, 1)])
-            other = np.interp(other, np.linspace(0, 1, 6), knots)
+            knots = np.clip(np.linspace(0.1, 0.9, 5) + rng.uniform(-0.35, 0.35, 5), 0.05, 1)
+            other = np.interp(other, np.linspace(0, 1, 6), [0, *knots]).astype(np.float32)
     faded = ndimage.gaussian_filter((~outside).astype(np.float32), 0.6)
     floor = rng.uniform(0, 3) * LEVEL if rng.random() < 0.3 else 0.0
-    a, b = (np.clip(p * faded + floor * rng.random((side, side)), 0, 1).astype(np.float32) for p in (other, mri))
+    a, b = (
+        np.clip(p * faded + floor * rng.random((side, side)), 0, 1).astype(np.float32)
+        for p in (other, mri)
+    )
     return a, b
