@@ -55,7 +55,7 @@ class Encoded(NamedTuple):
 
     planes: Tensor  # (N, P, H, W)
     bands: list[Tensor]  # LEVELS bands and the base, (N, P, H/2^l, W/2^l)
-    sizes: list[Tensor]  # logarithm of the bands' local size, (N, P, h, w) at levels 1, 1, 2, 3, 4
+    sizes: list[Tensor]  # the planes' halves and the logarithm of the bands' local size, (N, P, h, w)
     features: list[Tensor]  # (N P, C, h, w) at levels 1 to 4
 
 
@@ -64,7 +64,7 @@ class Summary(NamedTuple):
 
     count: int
     strongest: list[Tensor]  # max over planes of |band|, (N, 1, h, w) at levels 0 to 4
-    sizes: list[Tensor]  # max over planes of the bands' sizes, (N, 1, h, w)
+    sizes: list[Tensor]  # max over planes of the same at levels 1, 1, 1, 2, 3, 4, (N, 1, h, w)
     maximum: list[Tensor]  # of the features of levels 2 to 4, (N, C, h, w)
     total: list[Tensor]  # Σ of the same
 
@@ -113,12 +113,12 @@ class Mixing(nn.Module):
     """
 
     def __init__(
-        self, width: int, coarser: int, sizes: int, convolutions: int, replicate: bool
+        self, width: int, coarser: int, sizes: int, convolutions: int, replicate: bool, shared: bool
     ) -> None:
         super().__init__()
         mode = "replicate" if replicate else "zeros"
         self.own = nn.Conv2d(width + sizes, width, 1)
-        self.shared = nn.Conv2d(2 * width, width, 1) if convolutions else None
+        self.shared = nn.Conv2d(2 * width, width, 1) if shared else None
         self.coarser = nn.Conv2d(coarser, width, 1, bias=False) if coarser else None
         self.task = nn.Embedding(len(TASKS) + 1, width)  # the last one: no task named
         self.refine = nn.ModuleList(
@@ -162,10 +162,10 @@ class GIFNetBands(nn.Module):
         )
         self.mixings = nn.ModuleList(
             [
-                Mixing(first, second, 2, 0, False),
-                Mixing(second, third, 1, 2, False),
-                Mixing(third, fourth, 1, 1, True),
-                Mixing(fourth, 0, 1, 2, True),
+                Mixing(first, second, 3, 1, False, shared=False),
+                Mixing(second, third, 1, 2, False, shared=True),
+                Mixing(third, fourth, 1, 1, True, shared=True),
+                Mixing(fourth, 0, 1, 2, True, shared=True),
             ]
         )
         # of a band: a logit, the hardness of the pyramid's own rule, a gain, how much the selection steers;
@@ -202,19 +202,18 @@ class GIFNetBands(nn.Module):
     def encode(self, planes: Tensor) -> Encoded:
         """Encode planes (N, P, H, W), each on its own."""
         bands = decompose(planes)
-        finest = functional.avg_pool2d(bands[0].abs(), 2)
-        local = [finest, *(functional.avg_pool2d(b.abs(), 3, 1, 1) for b in bands[1:LEVELS])]
-        sizes = [torch.log1p(500 * x) / 6 for x in local]
+        local = [_halved(bands[0].abs()), *(_mean_of_nine(b.abs()) for b in bands[1:LEVELS])]
+        sizes = [_halved(planes), *(torch.log1p(500 * x) / 6 for x in local)]
         squashed = [torch.tanh(8 * b) for b in bands[:LEVELS]]
         fine = torch.stack((planes, squashed[0]), 2).flatten(0, 1)  # (N P, 2, H, W)
         x = functional.pixel_unshuffle(fine, 2)
         features = []
         for i, level in enumerate(self.levels):
             if i == 0:
-                seen = torch.stack((squashed[1], sizes[0], sizes[1]), 2).flatten(0, 1)
+                seen = torch.stack((squashed[1], sizes[1], sizes[2]), 2).flatten(0, 1)
                 x = level(_last(torch.cat((x, seen), 1)))
             else:
-                seen = torch.stack((squashed[i], sizes[i]), 2).flatten(0, 1)  # of the level before
+                seen = torch.stack((squashed[i], sizes[i + 1]), 2).flatten(0, 1)  # of the level before
                 x = level(_last(torch.cat((x, seen.to(x.dtype)), 1)))
             features.append(x)
         return Encoded(planes, bands, sizes, features)
@@ -260,7 +259,7 @@ class GIFNetBands(nn.Module):
         heads: list[Tensor] = []
         for i in reversed(range(len(WIDTHS))):
             own = encoded.features[i]
-            of_sizes = torch.stack(shares[:2] if i == 0 else shares[i + 1 : i + 2], 2)
+            of_sizes = torch.stack(shares[:3] if i == 0 else shares[i + 2 : i + 3], 2)
             shared = None
             if i > 0:
                 mean = summary.total[i - 1] / summary.count
@@ -268,14 +267,14 @@ class GIFNetBands(nn.Module):
             own = torch.cat((own, of_sizes.flatten(0, 1).to(own.dtype)), 1)
             x = self.mixings[i](own, shared, x, kind)
             if i == len(WIDTHS) - 1:
-                base = self.base(functional.avg_pool2d(x, 2)).float().unflatten(0, (n, count))
+                base = self.base(_halved(x)).float().unflatten(0, (n, count))
             heads.insert(0, self.heads[i](x).float().contiguous())
         first = heads[0].unflatten(0, (n, count))
         selection = 4 * first[:, :, :4]
         choice = _limited(_shuffled(selection))  # of the pixels, and the same at the bands' levels
         choices = [choice, _limited(selection.mean(2))]
         for _ in range(2, LEVELS + 1):
-            choices.append(functional.avg_pool2d(choices[-1], 2))
+            choices.append(_halved(choices[-1]))
         double = functional.interpolate(heads[0][:, 8:11], scale_factor=2).unflatten(0, (n, count))
         of_bands = [
             (_shuffled(first[:, :, 4:8]), *double.unbind(2)),
@@ -340,6 +339,19 @@ def padded(planes: Tensor) -> Tensor:
                 axis, torch.minimum(places, period - places) if side > 1 else places
             )
     return planes
+
+
+def _halved(x: Tensor) -> Tensor:
+    """Means of 2 x 2 pixels."""
+    x = x[..., ::2, :] + x[..., 1::2, :]
+    return (x[..., ::2] + x[..., 1::2]) / 4
+
+
+def _mean_of_nine(x: Tensor) -> Tensor:
+    """Means of 3 x 3 pixels, zeros beyond the border."""
+    x = functional.pad(x, (1, 1, 1, 1))
+    x = x[..., :-2, :] + x[..., 1:-1, :] + x[..., 2:, :]
+    return (x[..., :-2] + x[..., 1:-1] + x[..., 2:]) / 9
 
 
 def _last(x: Tensor) -> Tensor:

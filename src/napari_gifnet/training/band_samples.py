@@ -203,7 +203,7 @@ def make_batches(
     if stack_planes:
         kind = rng.random()
         if kind < 0.78:
-            count, name = int(rng.integers(3, 9)), "focus"
+            count, name = int(rng.choice((3, 4, 5, 6, 8, 8, 12))), "focus"
         elif kind < 0.93:
             count, name = int(rng.integers(3, 6)), "exposure"
         else:
