@@ -90,24 +90,29 @@ def collapse(bands: Sequence[Planes]) -> Planes:
     return planes
 
 
-def fuse_strongest(a: Planes, b: Planes, levels: int = LEVELS) -> Planes:
-    """Fuse planes by the stronger of each two details and the mean of the bases.
+def fuse_strongest(*planes: Planes, levels: int = LEVELS) -> Planes:
+    """Fuse planes by the strongest of their details and the mean of their bases.
 
     Parameters
     ----------
-    a, b : arrays or tensors (..., Y, X) of one size
+    *planes : arrays or tensors (..., Y, X) of one size
     levels : int
         Bands of detail.
 
     Returns
     -------
     array or tensor (..., Y, X)
-        Not limited to the range of `a` and `b`.
+        Not limited to the range of the planes.
     """
-    *details, bases = zip(decompose(a, levels), decompose(b, levels), strict=True)
-    where = _library(a).where
-    chosen = [where(abs(x) >= abs(y), x, y) for x, y in details]
-    return collapse([*chosen, (bases[0] + bases[1]) / 2])
+    where = _library(planes[0]).where
+    chosen = decompose(planes[0], levels)
+    for plane in planes[1:]:
+        *details, base = decompose(plane, levels)
+        stronger = [
+            where(abs(x) >= abs(y), x, y) for x, y in zip(chosen[:-1], details, strict=True)
+        ]
+        chosen = [*stronger, chosen[-1] + base]
+    return collapse([*chosen[:-1], chosen[-1] / len(planes)])
 
 
 def _library(planes: Planes) -> Any:

@@ -55,7 +55,9 @@ class Encoded(NamedTuple):
 
     planes: Tensor  # (N, P, H, W)
     bands: list[Tensor]  # LEVELS bands and the base, (N, P, H/2^l, W/2^l)
-    sizes: list[Tensor]  # the planes' halves and the logarithm of the bands' local size, (N, P, h, w)
+    sizes: list[
+        Tensor
+    ]  # the planes' halves and the logarithm of the bands' local size, (N, P, h, w)
     features: list[Tensor]  # (N P, C, h, w) at levels 1 to 4
 
 
@@ -213,7 +215,9 @@ class GIFNetBands(nn.Module):
                 seen = torch.stack((squashed[1], sizes[1], sizes[2]), 2).flatten(0, 1)
                 x = level(_last(torch.cat((x, seen), 1)))
             else:
-                seen = torch.stack((squashed[i], sizes[i + 1]), 2).flatten(0, 1)  # of the level before
+                seen = torch.stack((squashed[i], sizes[i + 1]), 2).flatten(
+                    0, 1
+                )  # of the level before
                 x = level(_last(torch.cat((x, seen.to(x.dtype)), 1)))
             features.append(x)
         return Encoded(planes, bands, sizes, features)

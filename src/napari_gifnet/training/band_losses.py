@@ -88,12 +88,12 @@ def _of_pair(fused: Tensor, a: Tensor, b: Tensor) -> dict[str, Tensor]:
     differences = losses.correlation_of_differences(a, b, plain) - (
         losses.correlation_of_differences(a, b, fused)
     )
-    dullness = 1 - losses.sharpness(fused) / losses.sharpness(plain)
+    dullness = 0.98 - losses.sharpness(fused) / losses.sharpness(plain)
     target = losses.salient_intensity(a, b)
     return {
         "edges": 1 - losses.gradient_transfer(a, b, fused),
         "information": 2 - information[:n] - information[n:],
-        "differences": (differences + 0.05).relu(),
+        "differences": (differences + 0.03).relu(),
         "sharpness": dullness.relu(),
         "structure": 1 - (similarity[:n] + similarity[n:]) / 2,
         "gradient": losses.gradient_distance(losses.stronger_gradient(a, b), fused),

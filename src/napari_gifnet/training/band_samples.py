@@ -57,12 +57,22 @@ class BandBatch(NamedTuple):
 
 
 def _photograph(rng: Generator, scenes: Scenes, side: int) -> Plane:
-    """The luma of a patch of a photograph, now and then of the pairs' visible side."""
+    """The luma of a patch of a photograph, now and then of the pairs' visible side, at some scale.
+
+    Reduced to a half or less its detail is as dense as in small pictures; half of those keep every n-th
+    pixel, as sharp as can be.
+    """
     if scenes.pairs and rng.random() < 0.2:
-        (patch,) = crop(rng, [scenes.pairs[rng.integers(len(scenes.pairs))][1]], side)
+        picture = scenes.pairs[rng.integers(len(scenes.pairs))][1]
     else:
-        (patch,) = crop(rng, [scenes.photographs[rng.integers(len(scenes.photographs))]], side)
+        picture = scenes.photographs[rng.integers(len(scenes.photographs))]
+    step = min(int(rng.choice((1, 1, 2, 2, 3, 4))), min(picture.shape[:2]) // side)
+    (patch,) = crop(rng, [picture], side * max(1, step))
     plane = luma(patch)
+    if step > 1 and rng.random() < 0.5:
+        plane = plane[::step, ::step]
+    elif step > 1:
+        plane = plane.reshape(side, step, side, step).mean((1, 3))
     return tone(rng, plane) if rng.random() < 0.25 else plane
 
 

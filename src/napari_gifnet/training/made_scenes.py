@@ -31,21 +31,23 @@ def waves(rng: Generator, side: int, scale: float) -> Plane:
 
 
 def shape(rng: Generator, side: int) -> Plane:
-    """A mask (S, S) of bool: a blob, an ellipse, or all on one side of a line."""
+    """A mask (S, S) of bool: blobs, an ellipse as thin as a wire or not, or one side of a line."""
     kind = rng.random()
     if kind < 0.4:
-        return waves(rng, side, rng.uniform(0.06, 0.25) * side) > rng.uniform(-0.2, 0.9)
+        return waves(rng, side, np.exp(rng.uniform(np.log(2), np.log(24)))) > rng.uniform(-0.2, 1.2)
     y, x = np.mgrid[:side, :side].astype(np.float32) / side - rng.uniform(0.1, 0.9, (2, 1, 1))
     angle = rng.uniform(0, 2 * np.pi)
     u, v = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
-    if kind < 0.7:
-        return (u / rng.uniform(0.08, 0.5)) ** 2 + (v / rng.uniform(0.08, 0.5)) ** 2 < 1
+    if kind < 0.85:
+        radii = np.exp(rng.uniform(np.log((0.012, 0.05)), np.log((0.4, 0.6))))
+        inside = (u / radii[0]) ** 2 + (v / radii[1]) ** 2
+        return (inside < 1) & (inside > (0.6 if rng.random() < 0.25 else 0))
     return u > 0
 
 
 def outline(rng: Generator, picture: Plane) -> Plane:
     """A mask (S, S) of bool whose edges are those of a picture, thin structures among them."""
-    smooth = ndimage.gaussian_filter(picture, np.exp(rng.uniform(np.log(0.6), np.log(4))))
+    smooth = ndimage.gaussian_filter(picture, np.exp(rng.uniform(np.log(0.4), np.log(4))))
     mask = smooth > np.quantile(smooth, rng.uniform(0.2, 0.8))
     return mask & shape(rng, side=len(picture)) if rng.random() < 0.5 else mask
 
@@ -68,12 +70,12 @@ def depth_scene(rng: Generator, pictures: list[Plane]) -> tuple[Plane, Depth]:
     if rng.random() < 0.5:
         depth = depth + rng.uniform(0, 0.25) * waves(rng, side, rng.uniform(0.1, 0.4) * side)
     front, front_depth = None, 0.0
-    for i in range(rng.integers(0, 4)):
+    for i in range(rng.integers(0, 8)):
         mask = outline(rng, picture) if rng.random() < 0.4 else shape(rng, side)
         level = rng.uniform(0, 1)
         tilt = rng.uniform(-0.3, 0.3) * x if rng.random() < 0.5 else 0.0
         depth = np.where(mask, level + tilt, depth)
-        if rng.random() < 0.5:
+        if rng.random() < 0.4:
             picture = np.where(mask, pictures[1 + i % (len(pictures) - 1)], picture)
             front, front_depth = mask.astype(np.float32), float(level)
             depth = np.where(mask, level, depth)
