@@ -42,7 +42,8 @@ def pairs(tmp_path_factory):
 
 
 def small_run(pairs, **options):
-    defaults = {"steps": 6, "side": 48, "pairs_a_step": 3, "stack_planes": 4, "singles": 1}
+    sizes = {"side": 48, "wide_side": 64}
+    defaults = {"steps": 6, "pairs_a_step": 3, "stack_planes": 4, "singles": 1} | sizes
     return BandRun(pairs=str(pairs), photographs=(str(pairs / "b"),), **defaults | options)
 
 
@@ -100,17 +101,17 @@ def test_heads_lie_in_black_air():
     )
 
 
-def test_a_seed_gives_the_same_batches_and_tells_half_of_the_tasks(pairs):
+def test_a_seed_gives_the_same_batches_and_tells_some_of_the_tasks(pairs):
     run, scenes = small_run(pairs), load_scenes(pairs, [pairs / "b"], hold_out=100)
     for one, two in zip(batches(run, scenes, 7), batches(run, scenes, 7), strict=True):
         assert all(torch.equal(x, y) for x, y in zip(one, two, strict=True))
     tasks = torch.cat([b.task for step in range(60) for b in batches(run, scenes, step)])
-    assert 0.4 < (tasks == NO_TASK).float().mean() < 0.8
+    assert 0.5 < (tasks == NO_TASK).float().mean() < 0.9
     assert set(tasks.tolist()) == set(range(NO_TASK + 1))
 
 
 def test_a_sample_with_a_truth_is_judged_by_the_truth_alone(pairs):
-    run, scenes = small_run(pairs), load_scenes(pairs, [pairs / "b"], hold_out=100)
+    scenes = load_scenes(pairs, [pairs / "b"], hold_out=100)
     shares = {"focus": 1.0, "exposure": 1.0}
     (batch,) = make_batches((1, 1), scenes, 48, pairs=6, shares=shares, stack_planes=0, singles=0)
     fused = GIFNetBands()(batch.planes, batch.task)

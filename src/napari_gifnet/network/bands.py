@@ -55,9 +55,8 @@ class Encoded(NamedTuple):
 
     planes: Tensor  # (N, P, H, W)
     bands: list[Tensor]  # LEVELS bands and the base, (N, P, H/2^l, W/2^l)
-    sizes: list[
-        Tensor
-    ]  # the planes' halves and the logarithm of the bands' local size, (N, P, h, w)
+    sizes: list[Tensor]  # log of the bands' local size, (N, P, h, w) at levels 1, 1, 2, 3, 4
+    tones: list[Tensor]  # local means of the planes, (N, P, h, w) at levels 1 to 4
     features: list[Tensor]  # (N P, C, h, w) at levels 1 to 4
 
 
@@ -66,7 +65,9 @@ class Summary(NamedTuple):
 
     count: int
     strongest: list[Tensor]  # max over planes of |band|, (N, 1, h, w) at levels 0 to 4
-    sizes: list[Tensor]  # max over planes of the same at levels 1, 1, 1, 2, 3, 4, (N, 1, h, w)
+    sizes: list[Tensor]  # max over planes of the bands' sizes, (N, 1, h, w)
+    brightest: list[Tensor]  # max over planes of the tones, (N, 1, h, w)
+    darkest: list[Tensor]  # min over planes of the tones
     maximum: list[Tensor]  # of the features of levels 2 to 4, (N, C, h, w)
     total: list[Tensor]  # Σ of the same
 
@@ -104,8 +105,8 @@ class Level(nn.Module):
         self.refine = nn.Conv2d(width, width, 3, 1, 1, padding_mode=mode) if stride > 1 else None
 
     def forward(self, x: Tensor) -> Tensor:
-        x = functional.relu(self.enter(x))
-        return x if self.refine is None else functional.relu(x + self.refine(x))
+        x = functional.relu_(self.enter(x))
+        return x if self.refine is None else functional.relu_(self.refine(x) + x)
 
 
 class Mixing(nn.Module):
@@ -115,12 +116,18 @@ class Mixing(nn.Module):
     """
 
     def __init__(
-        self, width: int, coarser: int, sizes: int, convolutions: int, replicate: bool, shared: bool
+        self,
+        width: int,
+        coarser: int,
+        compared: int,
+        convolutions: int,
+        replicate: bool,
+        shared: bool,
     ) -> None:
         super().__init__()
         mode = "replicate" if replicate else "zeros"
-        self.own = nn.Conv2d(width + sizes, width, 1)
-        self.shared = nn.Conv2d(2 * width, width, 1) if shared else None
+        self.own = nn.Conv2d(width + compared, width, 1)
+        self.shared = nn.Conv2d(2 * width + 1, width, 1) if shared else None
         self.coarser = nn.Conv2d(coarser, width, 1, bias=False) if coarser else None
         self.task = nn.Embedding(len(TASKS) + 1, width)  # the last one: no task named
         self.refine = nn.ModuleList(
@@ -138,9 +145,9 @@ class Mixing(nn.Module):
         x = x.flatten(0, 1)
         if self.coarser is not None and coarser is not None:
             x = x + functional.interpolate(self.coarser(coarser), scale_factor=2)
-        x = functional.relu(x)
+        x = functional.relu_(x)
         for refine in self.refine:
-            x = functional.relu(x + refine(x))
+            x = functional.relu_(refine(x) + x)
         return x
 
 
@@ -164,16 +171,17 @@ class GIFNetBands(nn.Module):
         )
         self.mixings = nn.ModuleList(
             [
-                Mixing(first, second, 3, 1, False, shared=False),
-                Mixing(second, third, 1, 2, False, shared=True),
-                Mixing(third, fourth, 1, 1, True, shared=True),
-                Mixing(fourth, 0, 1, 2, True, shared=True),
+                Mixing(first, second, 4, 1, False, shared=False),
+                Mixing(second, third, 2, 2, False, shared=True),
+                Mixing(third, fourth, 2, 1, True, shared=True),
+                Mixing(fourth, 0, 2, 2, True, shared=True),
             ]
         )
         # of a band: a logit, the hardness of the pyramid's own rule, a gain, how much the selection steers;
-        # level 1: four pixels' selection, four pixels' logits of band 0, its other three, band 1, the gate
+        # level 1: four pixels' selection, four pixels' logits of band 0, its other three and how much its
+        # rule counts in the selection, the four of band 1, the gate
         self.heads = nn.ModuleList(
-            nn.Conv2d(width, 16 if i == 0 else 4, 1) for i, width in enumerate(WIDTHS)
+            nn.Conv2d(width, 17 if i == 0 else 4, 1) for i, width in enumerate(WIDTHS)
         )
         self.base = nn.Conv2d(fourth, 2, 1)
         for head in (*self.heads, self.base):
@@ -205,22 +213,23 @@ class GIFNetBands(nn.Module):
         """Encode planes (N, P, H, W), each on its own."""
         bands = decompose(planes)
         local = [_halved(bands[0].abs()), *(_mean_of_nine(b.abs()) for b in bands[1:LEVELS])]
-        sizes = [_halved(planes), *(torch.log1p(500 * x) / 6 for x in local)]
+        sizes = [torch.log1p(500 * x) / 6 for x in local]
+        tones = [_halved(planes)]
+        for _ in WIDTHS[1:]:
+            tones.append(_halved(tones[-1]))
         squashed = [torch.tanh(8 * b) for b in bands[:LEVELS]]
         fine = torch.stack((planes, squashed[0]), 2).flatten(0, 1)  # (N P, 2, H, W)
         x = functional.pixel_unshuffle(fine, 2)
         features = []
         for i, level in enumerate(self.levels):
             if i == 0:
-                seen = torch.stack((squashed[1], sizes[1], sizes[2]), 2).flatten(0, 1)
+                seen = torch.stack((squashed[1], sizes[0], sizes[1]), 2).flatten(0, 1)
                 x = level(_last(torch.cat((x, seen), 1)))
             else:
-                seen = torch.stack((squashed[i], sizes[i + 1]), 2).flatten(
-                    0, 1
-                )  # of the level before
+                seen = torch.stack((squashed[i], sizes[i]), 2).flatten(0, 1)  # of the level before
                 x = level(_last(torch.cat((x, seen.to(x.dtype)), 1)))
             features.append(x)
-        return Encoded(planes, bands, sizes, features)
+        return Encoded(planes, bands, sizes, tones, features)
 
     def summarise(self, encoded: Encoded, summary: Summary | None = None) -> Summary:
         """Add planes to what is known of all."""
@@ -230,6 +239,8 @@ class GIFNetBands(nn.Module):
             count,
             [b.abs().amax(1, keepdim=True) for b in encoded.bands[:LEVELS]],
             [s.amax(1, keepdim=True) for s in encoded.sizes],
+            [t.amax(1, keepdim=True) for t in encoded.tones],
+            [t.amin(1, keepdim=True) for t in encoded.tones],
             [f.amax(1) for f in features],
             [f.sum(1) for f in features],
         )
@@ -243,6 +254,8 @@ class GIFNetBands(nn.Module):
             summary.count + count,
             larger(summary.strongest, new.strongest),
             larger(summary.sizes, new.sizes),
+            larger(summary.brightest, new.brightest),
+            [torch.minimum(x, y) for x, y in zip(summary.darkest, new.darkest, strict=True)],
             larger(summary.maximum, new.maximum),
             [x + y for x, y in zip(summary.total, new.total, strict=True)],
         )
@@ -263,33 +276,43 @@ class GIFNetBands(nn.Module):
         heads: list[Tensor] = []
         for i in reversed(range(len(WIDTHS))):
             own = encoded.features[i]
-            of_sizes = torch.stack(shares[:3] if i == 0 else shares[i + 2 : i + 3], 2)
+            high, low = summary.brightest[i], summary.darkest[i]
+            of_sizes = shares[:2] if i == 0 else shares[i + 1 : i + 2]
+            seen = torch.stack([*of_sizes, encoded.tones[i] - high], 2).flatten(0, 1)
+            apart = (
+                torch.log1p(30 * (high - low)) / 3
+            )  # of the planes' tones, hardly in a focus stack
             shared = None
-            if i > 0:
+            if i == 0:
+                seen = torch.cat((seen, apart.repeat_interleave(count, 0)), 1)
+            else:
                 mean = summary.total[i - 1] / summary.count
-                shared = torch.cat((summary.maximum[i - 1], mean), 1)
-            own = torch.cat((own, of_sizes.flatten(0, 1).to(own.dtype)), 1)
+                shared = torch.cat((summary.maximum[i - 1], mean, apart.to(mean.dtype)), 1)
+            own = torch.cat((own, seen.to(own.dtype)), 1)
             x = self.mixings[i](own, shared, x, kind)
             if i == len(WIDTHS) - 1:
                 base = self.base(_halved(x)).float().unflatten(0, (n, count))
             heads.insert(0, self.heads[i](x).float().contiguous())
         first = heads[0].unflatten(0, (n, count))
         selection = 4 * first[:, :, :4]
-        choice = _limited(_shuffled(selection))  # of the pixels, and the same at the bands' levels
-        choices = [choice, _limited(selection.mean(2))]
+        double = functional.interpolate(heads[0][:, 8:12], scale_factor=2).unflatten(0, (n, count))
+        rules = [
+            (band.abs() - strongest) / (strongest + 0.002)  # in [-1, 0]
+            for band, strongest in zip(encoded.bands, summary.strongest, strict=False)
+        ]
+        choice = _limited(_shuffled(selection) + 4 * _positive(double[:, :, 3]) * rules[0])
+        choices = [choice, _limited(selection.mean(2))]  # of the pixels, and at the bands' levels
         for _ in range(2, LEVELS + 1):
             choices.append(_halved(choices[-1]))
-        double = functional.interpolate(heads[0][:, 8:11], scale_factor=2).unflatten(0, (n, count))
         of_bands = [
-            (_shuffled(first[:, :, 4:8]), *double.unbind(2)),
-            tuple(first[:, :, 11:15].unbind(2)),
+            (_shuffled(first[:, :, 4:8]), *double[:, :, :3].unbind(2)),
+            tuple(first[:, :, 12:16].unbind(2)),
             *(tuple(h.unflatten(0, (n, count)).unbind(2)) for h in heads[1:]),
         ]
         totals, weights = [], []
-        for band, strongest, choice_here, (logit, hardness, gain, steering) in zip(
-            encoded.bands, summary.strongest, choices, of_bands, strict=False
+        for band, rule, choice_here, (logit, hardness, gain, steering) in zip(
+            encoded.bands, rules, choices, of_bands, strict=False
         ):
-            rule = (band.abs() - strongest) / (strongest + 0.002)  # in [-1, 0]
             logit = _limited(logit + _positive(steering) * choice_here)
             weight = torch.exp(logit + 8 * _positive(hardness) * rule)
             weights.append(weight.sum(1, keepdim=True))
@@ -305,7 +328,7 @@ class GIFNetBands(nn.Module):
             (weight * encoded.planes).sum(1, keepdim=True),
             (weight * at[:, None, None]).sum(1, keepdim=True),
             weight.sum(1, keepdim=True),
-            first[:, :, 15].sum(1, keepdim=True),
+            first[:, :, 16].sum(1, keepdim=True),
         )
         if sums is None:
             return new

@@ -59,8 +59,8 @@ def truth_losses(fused: Fused, batch: BandBatch) -> dict[str, Tensor]:
 
 
 def decibels(plane: Tensor, truth: Tensor) -> Tensor:
-    """Mean squared error on a logarithmic scale, so that a sample near its truth is still improved."""
-    return torch.log(losses.squared_distance(plane, truth) / 2e-6 + 1)
+    """Mean squared error on a logarithmic scale, until it is as small as 45 dB."""
+    return torch.log(losses.squared_distance(plane, truth) / 3e-5 + 1)
 
 
 def likeness_losses(fused: Tensor, planes: Tensor) -> dict[str, Tensor]:

@@ -24,8 +24,8 @@ Plane = np.ndarray
 Generator = np.random.Generator
 
 NO_TASK = len(TASKS)
-NAMED = 0.5
-"""How often the network is told the task."""
+NAMED = 0.4
+"""How often the network is told the task; else it has to see it."""
 
 
 class BandSample(NamedTuple):
@@ -207,9 +207,9 @@ def make_batches(
     rng = np.random.default_rng(seed)
     kinds = [k for k, share in shares.items() if share > 0 and (k != "infrared" or scenes.pairs)]
     edges = np.cumsum([shares[k] for k in kinds])
-    places = (rng.random() + np.arange(pairs) / max(pairs, 1)) % 1 * edges[-1]
+    places = (rng.random() + np.arange(pairs) / max(pairs, 1)) % 1 * sum(shares[k] for k in kinds)
     wanted = [(kinds[int(np.searchsorted(edges, p, side="right"))], 2) for p in places]
-    groups = [wanted] if pairs else []
+    groups = [wanted] if wanted else []
     if stack_planes:
         kind = rng.random()
         if kind < 0.78:

@@ -71,11 +71,11 @@ def depth_scene(rng: Generator, pictures: list[Plane]) -> tuple[Plane, Depth]:
         depth = depth + rng.uniform(0, 0.25) * waves(rng, side, rng.uniform(0.1, 0.4) * side)
     front, front_depth = None, 0.0
     for i in range(rng.integers(0, 8)):
-        mask = outline(rng, picture) if rng.random() < 0.4 else shape(rng, side)
+        mask = outline(rng, picture) if rng.random() < 0.6 else shape(rng, side)
         level = rng.uniform(0, 1)
         tilt = rng.uniform(-0.3, 0.3) * x if rng.random() < 0.5 else 0.0
         depth = np.where(mask, level + tilt, depth)
-        if rng.random() < 0.4:
+        if rng.random() < 0.35:
             picture = np.where(mask, pictures[1 + i % (len(pictures) - 1)], picture)
             front, front_depth = mask.astype(np.float32), float(level)
             depth = np.where(mask, level, depth)
