@@ -20,6 +20,7 @@ the side.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -49,6 +50,9 @@ WIDTHS = (16, 24, 32, 48)
 
 LOGIT_LIMIT = 15.0
 
+STRIP_ROWS = 32
+"""Rows of half the side that the finest level, most of the work, is computed in: they fit into a cache."""
+
 
 class Encoded(NamedTuple):
     """What is known of planes on their own."""
@@ -71,6 +75,12 @@ class Summary(NamedTuple):
     maximum: list[Tensor]  # of the features of levels 2 to 4, (N, C, h, w)
     total: list[Tensor]  # Σ of the same
 
+    def apart(self, i: int, rows: slice = slice(None)) -> Tensor:
+        """How far apart the planes' tones are at level i + 1, hardly at all in a focus stack."""
+        return (
+            torch.log1p(30 * (self.brightest[i][..., rows, :] - self.darkest[i][..., rows, :])) / 3
+        )
+
 
 class Sums(NamedTuple):
     """Weighted sums over the planes."""
@@ -81,6 +91,15 @@ class Sums(NamedTuple):
     positions: Tensor  # Σ weight position
     shares: Tensor  # Σ weight
     gate: Tensor  # Σ of the planes' votes for selected pixels, (N, 1, H/2, W/2)
+
+
+class Finest(NamedTuple):
+    """What is summed up over planes at the finest level."""
+
+    weights: list[Tensor]  # of bands 0 and 1
+    bands: list[Tensor]
+    choice: Tensor  # of the selection, (N, P, H/2, W/2)
+    sums: list[Tensor]  # pixels, positions, shares and gate, as in `Sums`
 
 
 class Fused(NamedTuple):
@@ -136,15 +155,16 @@ class Mixing(nn.Module):
         nn.init.zeros_(self.task.weight)
 
     def forward(
-        self, own: Tensor, shared: Tensor | None, coarser: Tensor | None, task: Tensor
+        self, own: Tensor, shared: Tensor | None, projected: Tensor | None, task: Tensor
     ) -> Tensor:
+        """Mix; `projected` is what `coarser` makes of the coarser level, at its size."""
         common = self.task(task)[..., None, None]  # (N, C, 1, 1)
         if self.shared is not None and shared is not None:
             common = common + self.shared(shared)  # (N, C, h, w)
         x = self.own(own).unflatten(0, (len(task), -1)) + common[:, None]
         x = x.flatten(0, 1)
-        if self.coarser is not None and coarser is not None:
-            x = x + functional.interpolate(self.coarser(coarser), scale_factor=2)
+        if projected is not None:
+            x = x + functional.interpolate(projected, scale_factor=2)
         x = functional.relu_(x)
         for refine in self.refine:
             x = functional.relu_(refine(x) + x)
@@ -217,19 +237,28 @@ class GIFNetBands(nn.Module):
         tones = [_halved(planes)]
         for _ in WIDTHS[1:]:
             tones.append(_halved(tones[-1]))
-        squashed = [torch.tanh(8 * b) for b in bands[:LEVELS]]
-        fine = torch.stack((planes, squashed[0]), 2).flatten(0, 1)  # (N P, 2, H, W)
-        x = functional.pixel_unshuffle(fine, 2)
-        features = []
-        for i, level in enumerate(self.levels):
-            if i == 0:
-                seen = torch.stack((squashed[1], sizes[0], sizes[1]), 2).flatten(0, 1)
-                x = level(_last(torch.cat((x, seen), 1)))
-            else:
-                seen = torch.stack((squashed[i], sizes[i]), 2).flatten(0, 1)  # of the level before
-                x = level(_last(torch.cat((x, seen.to(x.dtype)), 1)))
-            features.append(x)
+        features = [self._encode_finest(planes, bands, sizes)]
+        for level, band, size in zip(self.levels[1:], bands[1:], sizes[1:], strict=False):
+            seen = torch.stack((torch.tanh(8 * band), size), 2).flatten(0, 1)  # of the finer level
+            x = torch.cat((features[-1], seen.to(features[-1].dtype)), 1)
+            features.append(level(_last(x)))
         return Encoded(planes, bands, sizes, tones, features)
+
+    def _encode_finest(self, planes: Tensor, bands: list[Tensor], sizes: list[Tensor]) -> Tensor:
+        """Return the features of level 1, (N P, C, H/2, W/2)."""
+        parts = []
+        for rows, inside in _strips(planes.shape[-2] // 2):
+            fine = slice(2 * rows.start, 2 * rows.stop)
+            seen = (
+                planes[..., fine, :].flatten(0, 1)[:, None],
+                torch.tanh(8 * bands[0][..., fine, :]).flatten(0, 1)[:, None],
+                torch.tanh(8 * bands[1][..., rows, :]).flatten(0, 1)[:, None],
+                *(size[..., rows, :].flatten(0, 1)[:, None] for size in sizes[:2]),
+            )
+            quarters = [functional.pixel_unshuffle(x, 2) for x in seen[:2]]
+            x = self.levels[0](_last(torch.cat((*quarters, *seen[2:]), 1)))
+            parts.append(x[..., inside, :])
+        return torch.cat(parts, 2)
 
     def summarise(self, encoded: Encoded, summary: Summary | None = None) -> Summary:
         """Add planes to what is known of all."""
@@ -271,65 +300,35 @@ class GIFNetBands(nn.Module):
         """Add planes, each by its weight, to what is summed up; the first one is at `position`."""
         n, count = encoded.planes.shape[:2]
         kind = self._kind(task, n, encoded.planes.device)
-        shares = [s - top for s, top in zip(encoded.sizes, summary.sizes, strict=True)]
         x: Tensor | None = None
         heads: list[Tensor] = []
-        for i in reversed(range(len(WIDTHS))):
-            own = encoded.features[i]
-            high, low = summary.brightest[i], summary.darkest[i]
-            of_sizes = shares[:2] if i == 0 else shares[i + 1 : i + 2]
-            seen = torch.stack([*of_sizes, encoded.tones[i] - high], 2).flatten(0, 1)
-            apart = (
-                torch.log1p(30 * (high - low)) / 3
-            )  # of the planes' tones, hardly in a focus stack
-            shared = None
-            if i == 0:
-                seen = torch.cat((seen, apart.repeat_interleave(count, 0)), 1)
-            else:
-                mean = summary.total[i - 1] / summary.count
-                shared = torch.cat((summary.maximum[i - 1], mean, apart.to(mean.dtype)), 1)
-            own = torch.cat((own, seen.to(own.dtype)), 1)
-            x = self.mixings[i](own, shared, x, kind)
+        for i in reversed(range(1, len(WIDTHS))):
+            size = encoded.sizes[i + 1] - summary.sizes[i + 1]
+            seen = torch.stack((size, encoded.tones[i] - summary.brightest[i]), 2).flatten(0, 1)
+            mean = summary.total[i - 1] / summary.count
+            shared = torch.cat((summary.maximum[i - 1], mean, summary.apart(i).to(mean.dtype)), 1)
+            own = torch.cat((encoded.features[i], seen.to(mean.dtype)), 1)
+            mixing = self.mixings[i]
+            x = mixing(own, shared, None if x is None else mixing.coarser(x), kind)
             if i == len(WIDTHS) - 1:
                 base = self.base(_halved(x)).float().unflatten(0, (n, count))
-            heads.insert(0, self.heads[i](x).float().contiguous())
-        first = heads[0].unflatten(0, (n, count))
-        selection = 4 * first[:, :, :4]
-        double = functional.interpolate(heads[0][:, 8:12], scale_factor=2).unflatten(0, (n, count))
-        rules = [
-            (band.abs() - strongest) / (strongest + 0.002)  # in [-1, 0]
-            for band, strongest in zip(encoded.bands, summary.strongest, strict=False)
-        ]
-        choice = _limited(_shuffled(selection) + 4 * _positive(double[:, :, 3]) * rules[0])
-        choices = [choice, _limited(selection.mean(2))]  # of the pixels, and at the bands' levels
-        for _ in range(2, LEVELS + 1):
+            heads.insert(0, self.heads[i](x).float().contiguous().unflatten(0, (n, count)))
+        finest = self._weigh_finest(encoded, summary, self.mixings[0].coarser(x), position, kind)
+        choices = [finest.choice]  # of the selection, at the levels of the bands from the second on
+        for _ in range(LEVELS - 1):
             choices.append(_halved(choices[-1]))
-        of_bands = [
-            (_shuffled(first[:, :, 4:8]), *double[:, :, :3].unbind(2)),
-            tuple(first[:, :, 12:16].unbind(2)),
-            *(tuple(h.unflatten(0, (n, count)).unbind(2)) for h in heads[1:]),
-        ]
-        totals, weights = [], []
-        for band, rule, choice_here, (logit, hardness, gain, steering) in zip(
-            encoded.bands, rules, choices, of_bands, strict=False
+        weights, totals = list(finest.weights), list(finest.bands)
+        for band, strongest, choice, head in zip(
+            encoded.bands[2:LEVELS], summary.strongest[2:], choices[1:], heads, strict=False
         ):
-            logit = _limited(logit + _positive(steering) * choice_here)
-            weight = torch.exp(logit + 8 * _positive(hardness) * rule)
-            weights.append(weight.sum(1, keepdim=True))
-            totals.append((weight * torch.exp(0.8 * torch.tanh(gain)) * band).sum(1, keepdim=True))
-        weight = torch.exp(_limited(base[:, :, 0] + _positive(base[:, :, 1]) * choices[LEVELS]))
+            logit, hardness, gain, steering = head.unbind(2)
+            weight, total = _weighed(band, strongest, choice, logit, hardness, gain, steering)
+            weights.append(weight)
+            totals.append(total)
+        weight = torch.exp(_limited(base[:, :, 0] + _positive(base[:, :, 1]) * choices[-1]))
         weights.append(weight.sum(1, keepdim=True))
         totals.append((weight * encoded.bands[LEVELS]).sum(1, keepdim=True))
-        weight = torch.exp(choice)
-        at = torch.arange(position, position + count, device=weight.device, dtype=weight.dtype)
-        new = Sums(
-            totals,
-            weights,
-            (weight * encoded.planes).sum(1, keepdim=True),
-            (weight * at[:, None, None]).sum(1, keepdim=True),
-            weight.sum(1, keepdim=True),
-            first[:, :, 16].sum(1, keepdim=True),
-        )
+        new = Sums(totals, weights, *finest.sums)
         if sums is None:
             return new
         return Sums(
@@ -337,6 +336,59 @@ class GIFNetBands(nn.Module):
             [x + y for x, y in zip(sums.weights, new.weights, strict=True)],
             *(x + y for x, y in zip(sums[2:], new[2:], strict=True)),
         )
+
+    def _weigh_finest(
+        self, encoded: Encoded, summary: Summary, projected: Tensor, position: int, kind: Tensor
+    ) -> Finest:
+        """Weigh pixels and the two finest bands, strip by strip."""
+        n, count = encoded.planes.shape[:2]
+        at = torch.arange(position, position + count, device=kind.device, dtype=torch.float32)
+        parts: list[tuple[Tensor, ...]] = []
+        for rows, inside in _strips(encoded.tones[0].shape[-2]):
+            inner = slice(rows.start + inside.start, rows.start + inside.stop)
+            fine = slice(2 * inner.start, 2 * inner.stop)
+            seen = [
+                *(encoded.sizes[i][..., rows, :] - summary.sizes[i][..., rows, :] for i in (0, 1)),
+                encoded.tones[0][..., rows, :] - summary.brightest[0][..., rows, :],
+                summary.apart(0, rows).expand(-1, count, -1, -1),
+            ]
+            own = encoded.features[0][..., rows, :]
+            own = torch.cat((own, torch.stack(seen, 2).flatten(0, 1).to(own.dtype)), 1)
+            coarse = projected[..., rows.start // 2 : rows.stop // 2, :]
+            x = self.mixings[0](own, None, coarse, kind)[..., inside, :]
+            head = self.heads[0](x).float().contiguous()
+            twice = functional.interpolate(head[:, 8:12], scale_factor=2).unflatten(0, (n, count))
+            head = head.unflatten(0, (n, count))
+            planes, band = encoded.planes[..., fine, :], encoded.bands[0][..., fine, :]
+            strongest = summary.strongest[0][..., fine, :]
+            selection = 4 * head[:, :, :4]
+            choice = _shuffled(selection)
+            choice = _limited(choice + 4 * _positive(twice[:, :, 3]) * _rule(band, strongest))
+            logit = _shuffled(head[:, :, 4:8])
+            weight_0, total_0 = _weighed(band, strongest, choice, logit, *twice[:, :, :3].unbind(2))
+            coarse_choice = _limited(selection.mean(2))
+            weight_1, total_1 = _weighed(
+                encoded.bands[1][..., inner, :],
+                summary.strongest[1][..., inner, :],
+                coarse_choice,
+                *head[:, :, 12:16].unbind(2),
+            )
+            weight = torch.exp(choice)
+            parts.append(
+                (
+                    weight_0,
+                    weight_1,
+                    total_0,
+                    total_1,
+                    coarse_choice,
+                    (weight * planes).sum(1, keepdim=True),
+                    (weight * at[:, None, None]).sum(1, keepdim=True),
+                    weight.sum(1, keepdim=True),
+                    head[:, :, 16].sum(1, keepdim=True),
+                )
+            )
+        whole = [torch.cat(part, -2) for part in zip(*parts, strict=True)]
+        return Finest(whole[:2], whole[2:4], whole[4], whole[5:])
 
     def finish(self, sums: Sums, summary: Summary) -> Fused:
         """Make the result of the sums over all planes."""
@@ -379,6 +431,39 @@ def _mean_of_nine(x: Tensor) -> Tensor:
     x = functional.pad(x, (1, 1, 1, 1))
     x = x[..., :-2, :] + x[..., 1:-1, :] + x[..., 2:, :]
     return (x[..., :-2] + x[..., 1:-1] + x[..., 2:]) / 9
+
+
+def _strips(rows: int) -> Iterator[tuple[slice, slice]]:
+    """Yield strips with two rows more on each side, and which of theirs are the strip's own.
+
+    Where gradients are wanted there is one strip alone.
+    """
+    step = rows if torch.is_grad_enabled() else STRIP_ROWS
+    for start in range(0, rows, step):
+        stop = min(rows, start + step)
+        low, high = max(0, start - 2), min(rows, stop + 2)
+        yield slice(low, high), slice(start - low, stop - low)
+
+
+def _rule(band: Tensor, strongest: Tensor) -> Tensor:
+    """The pyramid's own rule: 0 for the plane of the strongest detail, down to -1."""
+    return (band.abs() - strongest) / (strongest + 0.002)
+
+
+def _weighed(
+    band: Tensor,
+    strongest: Tensor,
+    choice: Tensor,
+    logit: Tensor,
+    hardness: Tensor,
+    gain: Tensor,
+    steering: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Return the sum over planes of a band's weights, and of the band so weighed."""
+    logit = _limited(logit + _positive(steering) * choice)
+    weight = torch.exp(logit + 8 * _positive(hardness) * _rule(band, strongest))
+    total = (weight * torch.exp(0.8 * torch.tanh(gain)) * band).sum(1, keepdim=True)
+    return weight.sum(1, keepdim=True), total
 
 
 def _last(x: Tensor) -> Tensor:
