@@ -240,8 +240,7 @@ class GIFNetBands(nn.Module):
         features = [self._encode_finest(planes, bands, sizes)]
         for level, band, size in zip(self.levels[1:], bands[1:], sizes[1:], strict=False):
             seen = torch.stack((torch.tanh(8 * band), size), 2).flatten(0, 1)  # of the finer level
-            x = torch.cat((features[-1], seen.to(features[-1].dtype)), 1)
-            features.append(level(_last(x)))
+            features.append(level(_joined(features[-1], seen)))
         return Encoded(planes, bands, sizes, tones, features)
 
     def _encode_finest(self, planes: Tensor, bands: list[Tensor], sizes: list[Tensor]) -> Tensor:
@@ -256,7 +255,7 @@ class GIFNetBands(nn.Module):
                 *(size[..., rows, :].flatten(0, 1)[:, None] for size in sizes[:2]),
             )
             quarters = [functional.pixel_unshuffle(x, 2) for x in seen[:2]]
-            x = self.levels[0](_last(torch.cat((*quarters, *seen[2:]), 1)))
+            x = self.levels[0](_joined(*quarters, torch.cat(seen[2:], 1)))
             parts.append(x[..., inside, :])
         return torch.cat(parts, 2)
 
@@ -306,8 +305,8 @@ class GIFNetBands(nn.Module):
             size = encoded.sizes[i + 1] - summary.sizes[i + 1]
             seen = torch.stack((size, encoded.tones[i] - summary.brightest[i]), 2).flatten(0, 1)
             mean = summary.total[i - 1] / summary.count
-            shared = torch.cat((summary.maximum[i - 1], mean, summary.apart(i).to(mean.dtype)), 1)
-            own = torch.cat((encoded.features[i], seen.to(mean.dtype)), 1)
+            shared = _joined(summary.maximum[i - 1], mean, summary.apart(i))
+            own = _joined(encoded.features[i], seen)
             mixing = self.mixings[i]
             x = mixing(own, shared, None if x is None else mixing.coarser(x), kind)
             if i == len(WIDTHS) - 1:
@@ -321,8 +320,8 @@ class GIFNetBands(nn.Module):
         for band, strongest, choice, head in zip(
             encoded.bands[2:LEVELS], summary.strongest[2:], choices[1:], heads, strict=False
         ):
-            logit, hardness, gain, steering = head.unbind(2)
-            weight, total = _weighed(band, strongest, choice, logit, hardness, gain, steering)
+            ways = _ways(head[:, :, 1:])
+            weight, total = _weighed(band, _rule(band, strongest), choice, head[:, :, 0], ways)
             weights.append(weight)
             totals.append(total)
         weight = torch.exp(_limited(base[:, :, 0] + _positive(base[:, :, 1]) * choices[-1]))
@@ -353,26 +352,25 @@ class GIFNetBands(nn.Module):
                 summary.apart(0, rows).expand(-1, count, -1, -1),
             ]
             own = encoded.features[0][..., rows, :]
-            own = torch.cat((own, torch.stack(seen, 2).flatten(0, 1).to(own.dtype)), 1)
+            own = _joined(own, torch.stack(seen, 2).flatten(0, 1))
             coarse = projected[..., rows.start // 2 : rows.stop // 2, :]
-            x = self.mixings[0](own, None, coarse, kind)[..., inside, :]
-            head = self.heads[0](x).float().contiguous()
-            twice = functional.interpolate(head[:, 8:12], scale_factor=2).unflatten(0, (n, count))
+            x = self.mixings[0](own, None, coarse, kind)
+            head = self.heads[0](x)[..., inside, :].float().contiguous()
             head = head.unflatten(0, (n, count))
             planes, band = encoded.planes[..., fine, :], encoded.bands[0][..., fine, :]
-            strongest = summary.strongest[0][..., fine, :]
+            rule = _rule(band, summary.strongest[0][..., fine, :])
             selection = 4 * head[:, :, :4]
-            choice = _shuffled(selection)
-            choice = _limited(choice + 4 * _positive(twice[:, :, 3]) * _rule(band, strongest))
-            logit = _shuffled(head[:, :, 4:8])
-            weight_0, total_0 = _weighed(band, strongest, choice, logit, *twice[:, :, :3].unbind(2))
-            coarse_choice = _limited(selection.mean(2))
-            weight_1, total_1 = _weighed(
-                encoded.bands[1][..., inner, :],
-                summary.strongest[1][..., inner, :],
-                coarse_choice,
-                *head[:, :, 12:16].unbind(2),
+            *ways, trust = (
+                x.repeat_interleave(2, -2).repeat_interleave(2, -1)
+                for x in (*_ways(head[:, :, 8:11]), 4 * _positive(head[:, :, 11]))
             )
+            choice = _limited(_shuffled(selection) + trust * rule)
+            weight_0, total_0 = _weighed(band, rule, choice, _shuffled(head[:, :, 4:8]), ways)
+            coarse_choice = _limited(selection.mean(2))
+            band = encoded.bands[1][..., inner, :]
+            rule = _rule(band, summary.strongest[1][..., inner, :])
+            ways = _ways(head[:, :, 13:16])
+            weight_1, total_1 = _weighed(band, rule, coarse_choice, head[:, :, 12], ways)
             weight = torch.exp(choice)
             parts.append(
                 (
@@ -450,24 +448,25 @@ def _rule(band: Tensor, strongest: Tensor) -> Tensor:
     return (band.abs() - strongest) / (strongest + 0.002)
 
 
+def _ways(head: Tensor) -> list[Tensor]:
+    """Of (N, P, 3, h, w): the rule's hardness, the band's gain, and how much the selection steers."""
+    hardness, gain, steering = head.unbind(2)
+    return [8 * _positive(hardness), torch.exp(0.8 * torch.tanh(gain)), _positive(steering)]
+
+
 def _weighed(
-    band: Tensor,
-    strongest: Tensor,
-    choice: Tensor,
-    logit: Tensor,
-    hardness: Tensor,
-    gain: Tensor,
-    steering: Tensor,
+    band: Tensor, rule: Tensor, choice: Tensor, logit: Tensor, ways: list[Tensor]
 ) -> tuple[Tensor, Tensor]:
     """Return the sum over planes of a band's weights, and of the band so weighed."""
-    logit = _limited(logit + _positive(steering) * choice)
-    weight = torch.exp(logit + 8 * _positive(hardness) * _rule(band, strongest))
-    total = (weight * torch.exp(0.8 * torch.tanh(gain)) * band).sum(1, keepdim=True)
-    return weight.sum(1, keepdim=True), total
+    hardness, gain, steering = ways
+    weight = torch.exp(_limited(logit + steering * choice) + hardness * rule)
+    return weight.sum(1, keepdim=True), (weight * gain * band).sum(1, keepdim=True)
 
 
-def _last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
+def _joined(*parts: Tensor) -> Tensor:
+    """Join maps (N, C, h, w) by their channels, which lie side by side, in the first one's precision."""
+    dtype = parts[0].dtype
+    return torch.cat([x.to(dtype, memory_format=torch.channels_last) for x in parts], 1)
 
 
 def _limited(logit: Tensor) -> Tensor:
