@@ -28,7 +28,7 @@ from napari_gifnet import fuse
 from napari_gifnet.baselines import pyramid
 from napari_gifnet.metrics import evaluate
 from napari_gifnet.training import TrainingRun, train
-from napari_gifnet.training.data import MAKERS, Sample
+from napari_gifnet.training.samples import MAKERS, Sample
 from napari_gifnet.training.scenes import Scenes, load_scenes
 
 AUTHORS = Path(__file__).resolve().parents[2] / "shared" / "golden" / "Final.model"

@@ -7,9 +7,12 @@ layer. Needs a display or Xvfb.
 """
 
 import argparse
+import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 # first: it makes the settings a new user's
 from tour import wait_for  # isort: split
 

@@ -2,6 +2,9 @@
 
 Every case runs in a process of its own, on random planes with random weights (neither changes the
 cost). The published graph is `network.GIFNet`: eager, float32, the whole image at once.
+
+``--against REV`` compares the engine with that of another git revision instead, in pairs of
+processes that take turns, so that what else the machine does meets both.
 """
 
 import argparse
@@ -11,11 +14,16 @@ import platform
 import resource
 import subprocess
 import sys
+import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 
 SIZES = {"256×256": (256, 256), "520×520": (520, 520), "1280×1024": (1024, 1280)}
 LARGE = {"1024×1024": (1024, 1024), "4096×4096": (4096, 4096), "8192×8192": (8192, 8192)}
+ROOT = Path(__file__).resolve().parents[1]
+PAIRS = 7
 LIVE_MACS = 644_000  # multiply-adds a pixel of the folded graph, each stage computed once
 
 
@@ -58,18 +66,35 @@ def published(height, width, device, repeats):
     return best, {}
 
 
-def engine(height, width, device, repeats, precision, tile, memory):
+def engine(height, width, device, repeats, precision, tile_size, memory):
     """Seconds of the engine."""
-    from napari_gifnet.engine import Engine
-
-    runner = Engine(random_network(), device, precision, tile, memory)
+    runner = open_engine(device, precision, tile_size, memory)
     a, b = planes(height, width)
     best = float("inf")
     for _ in range(repeats):
         start = time.perf_counter()
         list(runner.fuse_planes([(a, b)], 1))
         best = min(best, time.perf_counter() - start)
-    return best, {"tile": runner.tile, "precision": runner.precision, "notes": runner.notes}
+    return best, {"precision": runner.precision, "notes": runner.notes, "source": source()}
+
+
+def open_engine(*options):
+    """The engine of the source tree at hand, which `--against` makes an older one."""
+    try:
+        from napari_gifnet.backend import Backend
+        from napari_gifnet.engine import GIFNetEngine
+    except ImportError:  # before there were backends
+        from napari_gifnet.engine import Engine
+
+        return Engine(random_network(), *options)
+    return GIFNetEngine(random_network(), Backend(*options))
+
+
+def source():
+    """The folder that the package came from."""
+    import napari_gifnet
+
+    return str(Path(napari_gifnet.__file__).resolve().parents[2])
 
 
 def ceiling(device, precision):
@@ -125,7 +150,7 @@ def closeness(device, precision):
     import numpy as np
 
     from napari_gifnet import fuse
-    from napari_gifnet.samples import load_sample
+    from napari_gifnet.files.samples import load_sample
 
     sides = [side.data for side in load_sample("infrared_visible")]
     options = {"task": "infrared_visible", "color": "gray", "device": device}
@@ -138,10 +163,11 @@ def closeness(device, precision):
 CASES = {f.__name__: f for f in (published, engine, ceiling, bandwidth, first_result, closeness)}
 
 
-def measure(case, **options):
+def measure(case, tree=ROOT, **options):
     """Run a case in a process of its own; None if it failed, as from lack of memory."""
     command = [sys.executable, __file__, "--case", case, "--options", json.dumps(options)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(tree / "src")}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         reason = "killed" if done.returncode < 0 else done.stderr.strip().splitlines()[-1]
         print(f"{case} {options}: {reason}", file=sys.stderr)
@@ -163,7 +189,7 @@ def machine(device):
             if line.startswith("model name")
         ]
         name = models[0] if models else platform.processor()
-        capabilities = torch.cpu.get_capabilities()
+        capabilities = getattr(torch.cpu, "get_capabilities", dict)()
         widest = next(
             (n for n in ("amx_bf16", "avx512_bf16", "avx512_f", "avx2") if capabilities.get(n)), ""
         )
@@ -210,7 +236,12 @@ def report(device, sizes, precisions, repeats, large_repeats):
             lines.append(row(size, "published", "float32", reference, reference, 785_000))
         for precision in precisions:
             found = measure(
-                "engine", **common, repeats=count, precision=precision, tile="auto", memory=None
+                "engine",
+                **common,
+                repeats=count,
+                precision=precision,
+                tile_size="auto",
+                memory=None,
             )
             lines.append(row(size, "engine", precision, found, reference, LIVE_MACS))
             print(lines[-1], file=sys.stderr, flush=True)
@@ -231,12 +262,75 @@ def report(device, sizes, precisions, repeats, large_repeats):
     return lines
 
 
+@contextmanager
+def checked_out(revision):
+    """A folder with the files of a git revision, for the time being."""
+    git = ("git", "-C", str(ROOT))
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder).resolve() / "tree"
+        subprocess.run(
+            [*git, "worktree", "add", "--quiet", "--detach", str(tree), revision], check=True
+        )
+        try:
+            yield tree
+        finally:
+            subprocess.run([*git, "worktree", "remove", "--force", str(tree)], check=True)
+
+
+def compare(revision, device, sizes, precisions, pairs):
+    """Measure this tree and another revision in turns, and return the Markdown lines."""
+    lines = [
+        f"Machine: {machine(device)}.",
+        "",
+        f"| plane | precision | median of {revision} | of this tree | its speed | at the best | "
+        "peak memory before | now |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    with checked_out(revision) as tree:
+        for size in sizes:
+            height, width = {**SIZES, **LARGE}[size]
+            for precision in precisions:
+                found = {tree: [], ROOT: []}
+                for i in range(pairs):
+                    for each in (tree, ROOT) if i % 2 else (ROOT, tree):
+                        one = measure(
+                            "engine",
+                            each,
+                            height=height,
+                            width=width,
+                            device=device,
+                            repeats=3 if height * width < 1e5 else 2 if height * width < 1e6 else 1,
+                            precision=precision,
+                            tile_size="auto",
+                            memory=None,
+                        )
+                        if one is None or Path(one["source"]) != each:
+                            sys.exit(f"{each} could not be measured: {one}")
+                        found[each].append(one)
+                lines.append(comparison(size, precision, found[tree], found[ROOT]))
+                print(lines[-1], file=sys.stderr, flush=True)
+    return lines
+
+
+def comparison(size, precision, before, now):
+    """A line of `compare`; the speed is the median over the pairs."""
+    old, new = ([one["value"] for one in each] for each in (before, now))
+    speed = median(x / y for x, y in zip(old, new, strict=True))
+    memory = (max(one["memory"] for one in each) / 1e9 for each in (before, now))
+    return (
+        f"| {size} | {precision} | {median(old):.3f} s | {median(new):.3f} s | {speed:.3f}× | "
+        f"{min(old) / min(new):.3f}× | " + " | ".join(f"{m:.2f} GB" for m in memory) + " |"
+    )
+
+
 def main():
     """Print the table, or run one case."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precisions", nargs="+", default=["float32"])
-    parser.add_argument("--sizes", nargs="+", default=[*SIZES, "4096×4096"])
+    parser.add_argument("--sizes", nargs="+", choices=[*SIZES, *LARGE])
+    parser.add_argument("--against", metavar="REV", help="compare with a git revision")
+    parser.add_argument("--pairs", type=int, default=PAIRS, help="of processes, with --against")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--large-repeats", type=int, default=1)
     parser.add_argument("--case", choices=CASES)
@@ -246,9 +340,23 @@ def main():
         value, more = CASES[arguments.case](**arguments.options)
         print(json.dumps({"value": value, "memory": peak_memory(), **more}))
         return
+    if arguments.against:
+        sizes = arguments.sizes or [*SIZES]
+        print(
+            "\n".join(
+                compare(
+                    arguments.against,
+                    arguments.device,
+                    sizes,
+                    arguments.precisions,
+                    arguments.pairs,
+                )
+            )
+        )
+        return
     lines = report(
         arguments.device,
-        arguments.sizes,
+        arguments.sizes or [*SIZES, "4096×4096"],
         arguments.precisions,
         arguments.repeats,
         arguments.large_repeats,

@@ -37,3 +37,19 @@ def random_model() -> Model:
             if isinstance(layer, torch.nn.Conv2d):
                 layer.weight *= 2.5  # torch's initial weights give an almost flat plane
     return Model(network, "random", "0" * 64)
+
+
+@pytest.fixture(scope="session")
+def random_bands() -> Model:
+    """A band network as it is before it learns: nearly the pyramid."""
+    import torch
+
+    from napari_gifnet.checkpoints import BANDS
+    from napari_gifnet.network.bands import GIFNetBands
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = GIFNetBands().eval().requires_grad_(False)
+        for head in (*network.heads, network.base):
+            head.weight *= 20  # else its weights hardly depend on what it sees
+    return Model(network, "random bands", "1" * 64, BANDS)

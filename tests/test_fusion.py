@@ -7,13 +7,16 @@ import torch
 import zarr
 
 from napari_gifnet import Cancelled, enhance, fuse
+from napari_gifnet.backend import Backend
 from napari_gifnet.errors import CheckpointError, ImageError, OptionError
-from napari_gifnet.fusion import open_engine, run
+from napari_gifnet.fusers import open_fuser
+from napari_gifnet.fusion import run
 from napari_gifnet.network.gifnet import SMALLEST_SIDE as NETWORK_SMALLEST_SIDE
-from napari_gifnet.pictures.color import chroma, luma
-from napari_gifnet.pictures.picture import SMALLEST_SIDE
-from napari_gifnet.pictures.plan import plan_fusion
-from napari_gifnet.pictures.tasks import TASKS, pansharpen_band
+from napari_gifnet.planes.color import chroma, luma
+from napari_gifnet.planes.image import SMALLEST_SIDE
+from napari_gifnet.planes.job import resolve
+from napari_gifnet.planes.request import request_of_arrays
+from napari_gifnet.planes.tasks import TASKS, pansharpen_band
 
 HEIGHT, WIDTH = 13, 18
 
@@ -21,6 +24,11 @@ HEIGHT, WIDTH = 13, 18
 @pytest.fixture(scope="module")
 def options(random_model):
     return {"model": random_model, "device": "cpu", "precision": "float32"}
+
+
+def job_of(*images, rgb=None, **options):
+    """What `fuse`, or `enhance` of one image, would do."""
+    return resolve(request_of_arrays(images, "ab"[: len(images)], rgb, **options))
 
 
 def scene(*shape, seed=0, dtype=np.float32):
@@ -87,10 +95,11 @@ def test_leading_axes_broadcast(options, lead_a, lead_b, lead):
 
 def test_broadcasting_copies_nothing(b):
     stack = scene(4, HEIGHT, WIDTH)
-    plan = plan_fusion(stack, b)
-    assert np.shares_memory(plan.a.image, stack)
-    assert np.shares_memory(plan.b.image, b)
-    assert plan.b.image.shape == stack.shape
+    job = job_of(stack, b)
+    assert job.shape == stack.shape
+    for image, source in zip(job.inputs, (stack, b), strict=True):
+        assert image.leading == (4,)
+        assert np.shares_memory(image.part((2,)), source)
 
 
 def test_non_contiguous_and_foreign_byte_order(a, b, options):
@@ -170,19 +179,18 @@ def test_alpha_takes_no_part(b, options):
 def test_one_range_for_all_channels(b):
     rgb = scene(HEIGHT, WIDTH, 3, dtype=np.uint16) // 2
     rgb[..., 0] //= 4
-    plan = plan_fusion(rgb, b)
-    assert plan.range_a == (rgb.min(), rgb.max())
+    assert job_of(rgb, b).measured().ranges[0] == (rgb.min(), rgb.max())
 
 
 def test_rgb_can_be_told(a):
-    assert plan_fusion(scene(HEIGHT, WIDTH, 3), a, rgb=(True, False)).chroma == "a"
-    assert plan_fusion(scene(HEIGHT, WIDTH, 3), a, rgb=(None, False)).chroma == "a"
+    assert job_of(scene(HEIGHT, WIDTH, 3), a, rgb=(True, False)).chroma == (0,)
+    assert job_of(scene(HEIGHT, WIDTH, 3), a, rgb=(None, False)).chroma == (0,)
     with pytest.raises(OptionError, match=r"b has shape \(13, 18\)"):
-        plan_fusion(scene(HEIGHT, WIDTH, 3), a, rgb=True)
-    with pytest.raises(ImageError, match="axes that are not Y and X go in front"):
-        plan_fusion(scene(HEIGHT, WIDTH, 3), a, rgb=False)
+        job_of(scene(HEIGHT, WIDTH, 3), a, rgb=True)
+    with pytest.raises(ImageError, match="put the axes that are not Y and X in front"):
+        job_of(scene(HEIGHT, WIDTH, 3), a, rgb=False)
     with pytest.raises(OptionError, match="expected True, False or None"):
-        plan_fusion(a, a, rgb="yes")
+        job_of(a, a, rgb="yes")
 
 
 # --- intensity
@@ -243,6 +251,20 @@ def test_invalid_pixels_of_a_colour_image(b, options):
     fused = fuse(color, b, **options)
     assert np.isnan(fused[2, 3]).all()
     assert np.isnan(fused).sum() == 3
+
+
+def test_masked_pixels_are_invalid(a, b, options):
+    mask = np.zeros(a.shape, bool)
+    mask[3, 4] = True
+    holed = np.where(mask, np.float32(np.nan), a)
+    expected = fuse(holed, b, **options)
+    spoiled = np.where(mask, 9e9, a).astype(np.float32)
+    np.testing.assert_array_equal(fuse(np.ma.array(spoiled, mask=mask), b, **options), expected)
+    lazy = fuse(da.ma.masked_array(da.from_array(spoiled), mask), b, **options)
+    np.testing.assert_array_equal(lazy.compute(scheduler="synchronous"), expected)
+    bits = np.ma.array(np.rint(255 * a).astype(np.uint8), mask=mask)  # 8 bits keep their range
+    whole = fuse(bits.data, b, **options)
+    assert np.nanmax(np.abs(fuse(bits, b, **options) - whole)) < 0.1 * np.ptp(whole)
 
 
 def test_empty_plane_of_a_stack(b, options):
@@ -317,12 +339,12 @@ def test_task_chooses_the_colour(options):
 def test_images_of_one_detector_share_a_range():
     over, under = (scene(HEIGHT, WIDTH, seed=s, dtype=np.uint16) // 2 + s for s in (5000, 9))
     joint = min(over.min(), under.min()), max(over.max(), under.max())
-    plan = plan_fusion(over, under, task="multi_exposure")
-    assert plan.range_a == plan.range_b == joint
-    apart = plan_fusion(over, under, task="multi_exposure", intensity=("minmax", "minmax"))
-    assert apart.range_a == (over.min(), over.max())
-    other = plan_fusion(over, under.astype(float), task="multi_exposure")
-    assert other.range_a == (over.min(), over.max())
+    job = job_of(over, under, task="multi_exposure").measured()
+    assert job.ranges == [joint, joint]
+    apart = job_of(over, under, task="multi_exposure", intensity=("minmax", "minmax")).measured()
+    assert apart.ranges[0] == (over.min(), over.max())
+    other = job_of(over, under.astype(float), task="multi_exposure").measured()
+    assert other.ranges[0] == (over.min(), over.max())
 
 
 def test_pansharpening(options):
@@ -336,10 +358,10 @@ def test_pansharpening(options):
 
 
 def test_pansharpening_wants_bands_in_front(a):
-    with pytest.raises(ImageError, match=r"np\.moveaxis\(a, -1, 0\)"):
-        plan_fusion(scene(HEIGHT, WIDTH, 4), a, task="pansharpening")
-    with pytest.raises(ImageError, match=r"b of shape \(13, 18, 3\) is in colour"):
-        plan_fusion(scene(4, HEIGHT, WIDTH), scene(HEIGHT, WIDTH, 3), task="pansharpening")
+    with pytest.raises(ImageError, match=r"np\.moveaxis\(image, -1, 0\)"):
+        job_of(scene(HEIGHT, WIDTH, 4), a, task="pansharpening")
+    with pytest.raises(ImageError, match=r"b is in colour"):
+        job_of(scene(4, HEIGHT, WIDTH), scene(HEIGHT, WIDTH, 3), task="pansharpening")
 
 
 # --- progress
@@ -368,13 +390,13 @@ def test_cancel(options):
 
 def test_plan_can_be_read_before_it_is_run(options):
     stack, color = 100 * scene(2, HEIGHT, WIDTH), scene(HEIGHT, WIDTH, 3, dtype=np.uint8)
-    plan = plan_fusion(stack, color, intensity=((0, 50), "auto"), dtype="uint8")
-    assert plan.describe() == "2 planes of 13×18 pixels; a 0 to 50; b 0 to 255; colour of b"
-    assert plan.count == 2
-    fused = run(plan, open_engine(options["model"], "cpu", "float32"))
-    assert (fused.shape, fused.dtype) == (plan.shape, plan.dtype)
-    single = plan_fusion(color, color)
-    assert single.describe() == "1 plane of 13×18 pixels; values 0 to 255; colour of a"
+    job = job_of(stack, color, intensity=((0, 50), "auto"), dtype="uint8")
+    assert job.summary() == "2 planes of 13×18 pixels; a 0 to 50; b 0 to 255; colour of b"
+    assert job.count == 2
+    fused = run(job, open_fuser(options["model"], Backend("cpu", "float32")))
+    assert (fused.shape, fused.dtype) == (job.shape, job.dtype)
+    single = job_of(color)
+    assert single.summary() == "1 plane of 13×18 pixels; a 0 to 255; colour of a"
 
 
 # --- dask
@@ -436,7 +458,7 @@ def test_dask_without_a_finite_pixel(b, options):
 
 
 def test_dask_plan_in_words(b):
-    assert "a over its range; b 0 to 1" in plan_fusion(da.from_array(9 * b), b).describe()
+    assert "a minimum to maximum; b minimum to maximum" in job_of(da.from_array(9 * b), b).summary()
 
 
 # --- bad input
@@ -471,13 +493,14 @@ def test_bad_image(b, options, bad, message):
         fuse(bad, b, **options)
 
 
-def test_bad_second_image(a, options):
+@pytest.mark.parametrize("intensity", ["auto", "dtype", (0, 1)])
+def test_bad_second_image(a, options, intensity):
     with pytest.raises(ImageError, match="b has no finite pixel"):
-        fuse(a, np.full_like(a, np.nan), **options)
+        fuse(a, np.full_like(a, np.nan), intensity=intensity, **options)
 
 
 def test_stacks_of_different_length(options):
-    with pytest.raises(ImageError, match=r"a is a stack of \(3,\) planes and b of \(4,\)"):
+    with pytest.raises(ImageError, match=r"a of \(3,\) planes and b of \(4,\) planes"):
         fuse(scene(3, HEIGHT, WIDTH), scene(4, HEIGHT, WIDTH), **options)
 
 
@@ -489,10 +512,10 @@ def test_stacks_of_different_length(options):
         ("device", "gpu"),
         ("device", "cuda:x"),
         ("precision", "int8"),
-        ("tile", "big"),
-        ("tile", 0),
-        ("tile", True),
-        ("tile", 64.5),
+        ("tile_size", "big"),
+        ("tile_size", 0),
+        ("tile_size", True),
+        ("tile_size", 64.5),
         ("intensity", "bright"),
         ("color", "c"),
         ("dtype", "complex64"),

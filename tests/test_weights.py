@@ -19,8 +19,8 @@ from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from napari_gifnet import enhance, fuse
+from napari_gifnet.files.samples import load_sample
 from napari_gifnet.metrics import average_gradient
-from napari_gifnet.samples import load_sample
 
 LEVEL = 1 / 255
 

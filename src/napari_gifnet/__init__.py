@@ -11,16 +11,28 @@ from typing import TYPE_CHECKING, Any
 from .errors import Cancelled, GIFNetError
 
 if TYPE_CHECKING:
-    from .fusion import enhance, fuse
+    from .fusion import enhance, fuse, fuse_stack
+    from .grids.world_grid import WorldGrid
     from .models import list_models, load_model
 
-__all__ = ["Cancelled", "GIFNetError", "enhance", "fuse", "list_models", "load_model"]
+__all__ = [
+    "Cancelled",
+    "GIFNetError",
+    "WorldGrid",
+    "enhance",
+    "fuse",
+    "fuse_stack",
+    "list_models",
+    "load_model",
+]
 
 _HOME = {
     "fuse": "fusion",
     "enhance": "fusion",
+    "fuse_stack": "fusion",
     "load_model": "models",
     "list_models": "models",
+    "WorldGrid": "grids.world_grid",
 }
 
 

@@ -20,6 +20,16 @@ def cache_dir() -> Path:
 
     The operating system's cache folder for ``napari-gifnet``, or the value of the environment
     variable ``NAPARI_GIFNET_DATA_DIR``.
+
+    Returns
+    -------
+    pathlib.Path
+        An absolute or, if the variable says so, a relative path; ``~`` is the user's home.
+
+    Examples
+    --------
+    >>> cache_dir().parts.count("napari-gifnet")
+    1
     """
     chosen = os.environ.get(ENVIRONMENT_VARIABLE)
     return Path(chosen or pooch.os_cache("napari-gifnet")).expanduser()
@@ -47,7 +57,8 @@ def fetch(
         The file's path below :func:`cache_dir`, with forward slashes.
     progress : callable, optional
         Called as ``progress(done, total)`` in bytes; `total` is 0 where the server does not tell.
-        An exception raised in it stops the download. By default a bar is drawn on a terminal.
+        What it raises stops the download and comes out as it is. By default a bar is drawn on a
+        terminal.
 
     Returns
     -------
@@ -59,6 +70,12 @@ def fetch(
     DownloadError
         If the server cannot be reached or refuses, the hash is wrong, or the file cannot be
         written.
+
+    Examples
+    --------
+    >>> from napari_gifnet import list_models
+    >>> authors = list_models()[1]
+    >>> path = fetch(authors.url, authors.sha256, "authors.pt")  # doctest: +SKIP
     """
     from requests.exceptions import RequestException
 
@@ -82,18 +99,18 @@ def fetch(
             )
     except RequestException as error:
         raise DownloadError(
-            f"could not download {name} from {url}: {_reason(error)}; "
-            "check the network connection and try again"
+            f"{name} could not be downloaded from {url}: {_reason(error)}. "
+            "Check the network connection and try again."
         ) from error
     except OSError as error:
         raise DownloadError(
-            f"could not store {name} in {folder}: {error.strerror or error}; set "
-            f"{ENVIRONMENT_VARIABLE} to a folder that can be written"
+            f"{name} could not be stored in {folder} ({error.strerror or error}): set "
+            f"{ENVIRONMENT_VARIABLE} to a folder that can be written."
         ) from error
     except ValueError as error:
         raise DownloadError(
-            f"{name} from {url} is not the expected file: its SHA-256 is not {sha256}; it was "
-            "deleted, try again, and if it happens twice, report it"
+            f"{name} from {url} is not the expected file, since its SHA-256 is not {sha256}: it was "
+            "deleted; try again, and report it if it happens twice."
         ) from error
 
 

@@ -1,27 +1,26 @@
-"""Which models there are, where their weights come from, and how a checkpoint becomes a network."""
+"""Which models there are, and where their weights come from."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import pickle
-import warnings
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .errors import CheckpointError, OptionError
+from .checkpoints import GIFNET, read_network
+from .errors import OptionError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from .network import GIFNet
+    from .network.bands import GIFNetBands
 
 __all__ = ["DEFAULT_MODEL", "Model", "ModelInfo", "list_models", "load_model"]
 
 DEFAULT_MODEL = "gifnet"
+STACK_MODEL = "gifnet-bands"
+"""The default for two images, and for more of them and stacks."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,8 @@ class ModelInfo:
     path : Path or None
         Where the weights lie in the installed package; None if they are downloaded.
     url, sha256 : str
-        Where a download comes from, and the hash its bytes must have.
+        Where a download comes from, and the SHA-256 its bytes must have, as 64 hexadecimal digits.
+        Both are empty if the weights ship.
     """
 
     name: str
@@ -79,21 +79,30 @@ class Model:
 
     Attributes
     ----------
-    network : GIFNet
+    network : GIFNet or GIFNetBands
         In evaluation mode, float32, on the CPU.
     name : str
         The name or path it was asked for by.
     sha256 : str
-        Hash of the weights' file.
+        SHA-256 of the weights' file, 64 hexadecimal digits.
+    architecture : {"gifnet", "gifnet-bands"}
+        What kind of network it is.
     """
 
-    network: GIFNet
+    network: GIFNet | GIFNetBands
     name: str
     sha256: str
+    architecture: str = GIFNET
 
 
 def list_models() -> tuple[ModelInfo, ...]:
     """Return the models known by name, the default one first.
+
+    Returns
+    -------
+    tuple of ModelInfo
+        Their weights need not be on this computer yet: those that do not ship are downloaded when
+        they are first loaded.
 
     Examples
     --------
@@ -116,7 +125,8 @@ def load_model(
         A name from `list_models`, or the path of a checkpoint: safetensors, or a PyTorch state
         dict in this project's naming or the published one. What `load_model` returned is given back.
     progress : callable, optional
-        Called with the bytes received and expected during a download.
+        Called as ``progress(done, total)`` in bytes during a download; what it raises stops the
+        download and comes out as it is.
 
     Returns
     -------
@@ -131,6 +141,12 @@ def load_model(
         The file is not a GIFNet checkpoint; the message names the first key that is missing.
     DownloadError
         The weights could not be downloaded, or were not the published ones.
+
+    Examples
+    --------
+    >>> model = load_model("gifnet")
+    >>> sum(parameter.numel() for parameter in model.network.parameters())
+    822780
     """
     if isinstance(model, Model):
         return model
@@ -142,6 +158,18 @@ def locate_weights(
     model: str | Path, *, progress: Callable[[int, int], None] | None = None
 ) -> Path:
     """Return the file of a model known by name, downloaded if need be, or of a path.
+
+    Parameters
+    ----------
+    model : str or Path
+        A name from `list_models`, or the path of a file.
+    progress : callable, optional
+        As in `load_model`.
+
+    Returns
+    -------
+    Path
+        A file that exists.
 
     Raises
     ------
@@ -168,145 +196,5 @@ def locate_weights(
 @functools.lru_cache(maxsize=2)
 def _load_file(path: Path, modified: int, name: str) -> Model:
     """Read a checkpoint; `modified` makes an overwritten file a new one to the cache."""
-    from .network import GIFNet
-
-    state = read_tensors(path)
-    if any(key.startswith("getSharedFeatures.") for key in state):
-        state = _from_published(state, path)
-    network = GIFNet()
-    _check(state, network.state_dict(), path)
-    network.load_state_dict({key: value.float() for key, value in state.items()})
-    network.eval().requires_grad_(False)
-    return Model(network, name, hashlib.sha256(path.read_bytes()).hexdigest())
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a state dict of any network without ever executing a pickle."""
-    import torch
-
-    state = read_checkpoint(path)
-    if isinstance(state, Mapping) and isinstance(state.get("model"), Mapping):
-        state = state["model"]  # a training checkpoint: optimiser and settings lie beside
-    if not isinstance(state, Mapping) or not all(
-        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
-    ):
-        raise CheckpointError(
-            f"{path} holds a {type(state).__name__} that is not a state dict of tensors; "
-            "expected a checkpoint."
-        )
-    return dict(state)
-
-
-def read_checkpoint(path: Path) -> Any:
-    """Read what a file of weights holds, of whatever kind, without ever executing a pickle."""
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        with warnings.catch_warnings():  # torch also warns of what it then refuses
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        SafetensorError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        KeyError,
-        IndexError,
-        TypeError,
-        AttributeError,
-    ) as error:
-        raise CheckpointError(
-            f"{path} is not a checkpoint that can be read safely: expected safetensors or a "
-            "PyTorch state dict of plain tensors."
-        ) from error
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read ({error.strerror or error}).") from error
-
-
-def _check(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
-    """Raise CheckpointError on the first key that is missing, misshapen, unknown or not finite."""
-    for key, tensor in expected.items():
-        if key not in state:
-            raise CheckpointError(
-                f"{path} is not a GIFNet checkpoint: {key!r} is missing from its "
-                f"{len(state)} tensors."
-            )
-        if state[key].shape != tensor.shape:
-            raise CheckpointError(
-                f"{path} is of another network: {key!r} has shape {tuple(state[key].shape)}, "
-                f"GIFNet expects {tuple(tensor.shape)}."
-            )
-        if not state[key].isfinite().all():
-            raise CheckpointError(f"{path} is damaged: {key!r} holds values that are not finite.")
-    unknown = sorted(set(state) - set(expected))
-    if unknown:
-        raise CheckpointError(f"{path} is of another network: {unknown[0]!r} is no part of GIFNet.")
-
-
-def _published_layers() -> dict[str, str]:
-    """Return our name of every layer -> its name in the published checkpoint."""
-    swin = "extractor_multask.SwinTransformerSpecific"
-    layers = {
-        "interaction.embed.mm": f"{swin}.patch_embed_ivif.proj",
-        "interaction.embed.dp": f"{swin}.patch_embed_mfif.proj",
-        "interaction.unembed": f"{swin}.patch_unembed.proj.0",
-        "fusion.merge": "cnnDecoder.fuseComplementFeatures.mlp.0",
-        "fusion.expand": "cnnDecoder.fuseComplementFeatures.mlp.2",
-    }
-    for i in range(3):
-        layers[f"encoder.convs.{i}"] = f"getSharedFeatures.conv_{i + 1}.conv2d"
-    for i in range(4):
-        layers[f"reconstruction.convs.{i}"] = f"decoder_rec.decoder.{3 * i + 1}"
-        layers[f"fusion.decoder.convs.{i}"] = f"cnnDecoder.decoder.{3 * i + 1}"
-    for i in range(2):
-        ours, theirs = f"interaction.blocks.{i}", f"{swin}.layer1.blocks.{i}"
-        for j in (0, 2):
-            layers[f"{ours}.position_bias.network.{j}"] = f"{theirs}.attn.attn.meta.{j}"
-        for stream, suffix in (("mm", ""), ("dp", "_mfif")):
-            part = f"{ours}.streams.{stream}"
-            layers[f"{part}.norm"] = f"{theirs}.norm1{suffix}"
-            layers[f"{part}.norm.rescale"] = f"{theirs}.norm1{suffix}.meta1"
-            layers[f"{part}.norm.rebias"] = f"{theirs}.norm1{suffix}.meta2"
-            layers[f"{part}.qk"] = f"{theirs}.attn.QK{suffix}"
-            layers[f"{part}.v"] = f"{theirs}.attn.V{suffix}"
-            layers[f"{part}.depthwise"] = f"{theirs}.attn.conv{suffix}"
-            layers[f"{part}.project"] = f"{theirs}.attn.proj{suffix}"
-            for j in (0, 2):
-                layers[f"{part}.mlp.{j}"] = f"{theirs}.mlp{suffix}.mlp.{j}"
-    return layers
-
-
-def _from_published(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """Rename a state dict in the published naming into ours; every tensor must find its place."""
-    import torch
-
-    left = dict(state)
-
-    def take(key: str) -> Tensor:
-        if key not in left:
-            raise CheckpointError(f"{path} is not a GIFNet checkpoint: {key!r} is missing from it.")
-        return left.pop(key)
-
-    ours = {
-        f"{layer}.{leaf}": take(f"{published}.{leaf}")
-        for layer, published in _published_layers().items()
-        for leaf in ("weight", "bias")
-        if not (leaf == "bias" and layer in {"fusion.merge", "fusion.expand"})
-    }
-    swin = "extractor_multask.SwinTransformerSpecific.layer1"
-    for stream, suffix in (("mm", ""), ("dp", "_mfif")):
-        pair = [take(f"{swin}.weights{suffix}.{i}") for i in range(2)]
-        ours[f"interaction.gate.{stream}"] = torch.cat(pair)
-    for i in range(2):
-        take(f"{swin}.blocks.{i}.attn.attn.relative_positions")  # a constant; ours computes it
-    if left:
-        raise CheckpointError(
-            f"{path} is of another network: {sorted(left)[0]!r} is no part of GIFNet."
-        )
-    return ours
+    network, architecture = read_network(path)
+    return Model(network, name, hashlib.sha256(path.read_bytes()).hexdigest(), architecture)

@@ -91,11 +91,12 @@ def collapse(bands: Sequence[Planes]) -> Planes:
 
 
 def fuse_strongest(*planes: Planes, levels: int = LEVELS) -> Planes:
-    """Fuse planes by the strongest of their details and the mean of their bases.
+    """Fuse planes by the strongest of the details in each place and the mean of the bases.
 
     Parameters
     ----------
     *planes : arrays or tensors (..., Y, X) of one size
+        Of equal details the first one's is taken.
     levels : int
         Bands of detail.
 
@@ -105,14 +106,13 @@ def fuse_strongest(*planes: Planes, levels: int = LEVELS) -> Planes:
         Not limited to the range of the planes.
     """
     where = _library(planes[0]).where
-    chosen = decompose(planes[0], levels)
-    for plane in planes[1:]:
-        *details, base = decompose(plane, levels)
-        stronger = [
-            where(abs(x) >= abs(y), x, y) for x, y in zip(chosen[:-1], details, strict=True)
-        ]
-        chosen = [*stronger, chosen[-1] + base]
-    return collapse([*chosen[:-1], chosen[-1] / len(planes)])
+    first, *others = planes
+    *details, base = decompose(first, levels)
+    for other in others:  # one pyramid after the other: two are in memory at a time
+        *more, further = decompose(other, levels)
+        details = [where(abs(x) >= abs(y), x, y) for x, y in zip(details, more, strict=True)]
+        base = base + further
+    return collapse([*details, base / len(planes)])
 
 
 def _library(planes: Planes) -> Any:

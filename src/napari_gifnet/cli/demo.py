@@ -12,14 +12,16 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from napari_gifnet.fusion import plan_fusion
-from napari_gifnet.io import Length, make_folder, write
+from napari_gifnet.backend import Backend
+from napari_gifnet.files.formats import Length, make_folder, write
+from napari_gifnet.files.samples import SampleImage, load_sample
 from napari_gifnet.models import DEFAULT_MODEL
-from napari_gifnet.samples import SampleImage, load_sample
+from napari_gifnet.planes.job import resolve
+from napari_gifnet.planes.request import request_of_arrays
 
 from .console import note
 from .fusing import carry_out
-from .options import DeviceName, ModelName, Precision, Tile
+from .options import DeviceName, ModelName, Precision, TileSize, parse_tile_size
 
 FOLDER = Path("gifnet-demo")
 NAMES = ("gifnet-demo.png", "gifnet-demo.tif")
@@ -59,7 +61,7 @@ def demo(
     model: ModelName = DEFAULT_MODEL,
     device: DeviceName = "auto",
     precision: Precision = "auto",
-    tile: Tile = "auto",
+    tile_size: TileSize = "auto",
 ) -> None:
     """See it at work: fuse a brain's PET with its MRI and show all three in napari.
 
@@ -80,13 +82,14 @@ def demo(
     if output is not None:
         make_folder(output)
     in_heat, anatomy, grid, shown = load_slices(slices)
-    plan = plan_fusion(in_heat, anatomy, task="pet_mri", dtype=np.uint8)
-    fused, doings = carry_out(plan, model, device, precision, tile)
-    typer.echo(doings)
+    request = request_of_arrays((in_heat, anatomy), ("PET", "MRI"), task="pet_mri", dtype=np.uint8)
+    backend = Backend(device, precision, parse_tile_size(tile_size))
+    fused, made_how = carry_out(resolve(request), model, backend)
+    typer.echo(made_how)
     if output is None:
         _open_napari(fused, grid, shown)
     else:
-        _write(output, in_heat, anatomy, fused, grid, shown, doings)
+        _write(output, in_heat, anatomy, fused, grid, shown, made_how)
 
 
 def find_trouble_with_windows() -> str | None:
@@ -122,7 +125,7 @@ def load_slices(count: int) -> tuple[np.ndarray, np.ndarray, Any, int]:
     lesion : int
         Its slice among them.
     """
-    from napari_gifnet.viewer.resampling import resample
+    from napari_gifnet.grids.resample import resample
 
     pet, mri = load_sample("pet_mri")
     height = pet.facts["lesions"][0]["position"][0]
@@ -141,19 +144,15 @@ def heat(unit: np.ndarray) -> np.ndarray:
 
 
 def _grid(image: SampleImage) -> Any:
-    from napari_gifnet.viewer.geometry import WorldGrid
+    from napari_gifnet.grids.world_grid import WorldGrid
 
-    n = image.data.ndim
     return WorldGrid(
-        name=image.name,
-        shape=image.data.shape,
-        scale=np.array(image.scale),
-        translate=np.array(image.translate),
-        rotate=np.eye(n),
-        shear=np.eye(n),
-        affine=np.eye(n + 1),
-        units=(image.units,) * n,
+        image.data.shape,
+        scale=image.scale,
+        translate=image.translate,
+        units=image.units,
         axis_labels=image.axis_labels,
+        name=image.name,
     )
 
 
@@ -161,7 +160,7 @@ def _open_napari(fused: np.ndarray, grid: Any, shown: int) -> None:
     """Show PET over MRI on one side and the result on the other, until the window is closed."""
     import napari
 
-    from napari_gifnet.viewer.samples import pet_mri
+    from napari_gifnet.viewer.layers.samples import pet_mri
 
     viewer = napari.Viewer(title="gifnet demo: PET over MRI, and both fused")
     for data, options, _ in pet_mri():
@@ -182,16 +181,16 @@ def _write(
     fused: np.ndarray,
     grid: Any,
     shown: int,
-    doings: str,
+    made_how: str,
 ) -> None:
     picture, stack = (folder / name for name in NAMES)
     gray = np.stack([anatomy[shown]] * 3, axis=-1)
     row = np.hstack([gray, np.uint8(255 * in_heat[shown]), fused[shown]])
     enlarged = row.repeat(ZOOM, axis=0).repeat(ZOOM, axis=1)
-    write(picture, enlarged, "YXS", description=f"MRI, PET, fused; {doings}")
+    write(picture, enlarged, "YXS", description=f"MRI, PET, fused; {made_how}")
     spacing = {
         axis: Length(float(size), unit)
         for axis, size, unit in zip("ZYX", grid.scale, grid.units, strict=True)
     }
-    write(stack, fused, "ZYXS", spacing=spacing, description=doings)
+    write(stack, fused, "ZYXS", spacing=spacing, description=made_how)
     typer.echo(f"{picture}: MRI, PET and both fused; {stack}: all {len(fused)} slices.")

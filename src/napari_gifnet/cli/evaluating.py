@@ -8,17 +8,22 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, cast
 
 import numpy as np
 import typer
 
+from napari_gifnet.backend import Backend
+from napari_gifnet.baselines import BASELINES
 from napari_gifnet.errors import ImageError, OptionError
-from napari_gifnet.fusion import check_run_options, open_engine, plan_fusion, run
-from napari_gifnet.io import FORMATS, FileError, ImageFile, read
-from napari_gifnet.models import list_models, load_model
-from napari_gifnet.pictures.intensity import range_without_looking, to_unit
-from napari_gifnet.pictures.picture import Picture
+from napari_gifnet.files.formats import FORMATS, FileError, ImageFile, read
+from napari_gifnet.fusers import Fuser, open_fuser
+from napari_gifnet.fusion import run
+from napari_gifnet.models import list_models
+from napari_gifnet.planes.image import ImagePlanes
+from napari_gifnet.planes.job import Job, resolve
+from napari_gifnet.planes.ranges import Range, range_without_looking, to_unit
+from napari_gifnet.planes.request import request_of_arrays
 
 from .console import note, progress_bar
 from .fusing import open_images
@@ -27,9 +32,9 @@ from .options import (
     IntensityPolicy,
     Precision,
     TaskName,
-    Tile,
+    TileSize,
     parse_intensity,
-    parse_tile,
+    parse_tile_size,
 )
 
 
@@ -59,9 +64,6 @@ class Row:
     scores: dict[str, float]
 
 
-Fuser = Callable[[ImageFile, ImageFile], np.ndarray]
-
-
 def evaluate(
     a: Annotated[
         Path,
@@ -85,7 +87,7 @@ def evaluate(
             "maximum, pyramid, mertens, a model that `gifnet models` lists, or the path of a "
             "checkpoint.",
             show_default=False,
-            autocompletion=lambda: [*_baselines(), *(model.name for model in list_models())],
+            autocompletion=lambda: [*BASELINES, *(model.name for model in list_models())],
         ),
     ] = None,
     metric: Annotated[
@@ -103,7 +105,7 @@ def evaluate(
     intensity: IntensityPolicy = None,
     device: DeviceName = "auto",
     precision: Precision = "auto",
-    tile: Tile = "auto",
+    tile_size: TileSize = "auto",
 ) -> None:
     """Judge fused images by the metrics of the fusion literature.
 
@@ -128,10 +130,8 @@ def evaluate(
         raise OptionError("Nothing to judge: expected FUSED, or a --method that makes it.")
     scenes = find_scenes(a, b, fused)
     options = {"task": task, "intensity": parse_intensity(intensity)}
-    fusers = {
-        name: _find_fuser(name, options, (device, precision, parse_tile(tile)))
-        for name in dict.fromkeys(method or ())
-    }
+    backend = Backend(device, precision, parse_tile_size(tile_size))
+    fusers = {name: _find_fuser(name, backend) for name in dict.fromkeys(method or ())}
     made = (fused.name if fused.is_dir() else fused.stem) if fused else ""
     rows: list[Row] = []
     with progress_bar("Judging") as report:
@@ -177,34 +177,22 @@ def _images_by_stem(folder: Path) -> dict[str, Path]:
     return images
 
 
-def _baselines() -> dict[str, Callable[..., np.ndarray]]:
-    from napari_gifnet.baselines import BASELINES
-
-    return BASELINES
-
-
-def _find_fuser(name: str, options: dict[str, Any], how: tuple[str, str, Any]) -> Fuser:
-    """Return a function of two images that returns the fused luma, (..., Y, X) in [0, 1]."""
-    baseline = _baselines().get(name)
-    if baseline:
-        return lambda a, b: baseline(
-            a.data, b.data, rgb=(a.in_color, b.in_color), color="gray", **options
-        )
-    check_run_options(*how)
-    models = [model.name for model in list_models()]
-    if name not in models and not Path(name).expanduser().is_file():
+def _find_fuser(name: str, backend: Backend) -> Fuser:
+    known = [*BASELINES, *(model.name for model in list_models())]
+    if name not in known and not Path(name).expanduser().is_file():
         raise OptionError(
-            f"There is no method {name!r}: expected one of {', '.join([*_baselines(), *models])}, "
-            "or the path of a checkpoint."
+            f"There is no method {name!r}: expected one of {', '.join(known)}, or the path of a "
+            "checkpoint."
         )
     with progress_bar("Loading the model") as report:
-        engine = open_engine(load_model(name, progress=report), *how)
+        return open_fuser(name, backend, report)
 
-    def fuse(a: ImageFile, b: ImageFile) -> np.ndarray:
-        rgb = a.in_color, b.in_color
-        return run(plan_fusion(a.data, b.data, rgb=rgb, color="gray", **options), engine)
 
-    return fuse
+def _job_of(a: ImageFile, b: ImageFile, options: dict[str, Any]) -> Job:
+    """Return the job of a scene in gray: of colour the luma is judged."""
+    rgb = a.in_color, b.in_color
+    request = request_of_arrays((a.data, b.data), ("A", "B"), rgb, color="gray", **options)
+    return resolve(request).measured()
 
 
 def _judge(
@@ -218,25 +206,24 @@ def _judge(
     from napari_gifnet.metrics import evaluate as score
 
     a, b = open_images([scene.a, scene.b], None)
-    plan = plan_fusion(a.data, b.data, rgb=(a.in_color, b.in_color), **options)
+    job = _job_of(a, b, options)
     results: dict[str, np.ndarray] = {}
     if scene.fused is not None:
-        results[made] = _read_fused(scene.fused, plan.a)
-    results |= {name: fuse(a, b) for name, fuse in fusers.items()}
-    for index in np.ndindex(plan.a.leading):
+        results[made] = _read_fused(scene.fused, job)
+    results |= {name: run(job, fuser) for name, fuser in fusers.items()}
+    for index in np.ndindex(job.leading):
         image = f"{scene.name}[{','.join(map(str, index))}]" if index else scene.name
-        plane_a = _judged_plane(plan.a, plan.range_a, index)
-        plane_b = _judged_plane(plan.b, plan.range_b, index)
+        plane_a, plane_b = (_judged_plane(each, index) for each in job.inputs)
         for name, result in results.items():
             yield Row(image, name, score(plane_a, plane_b, result[index], metrics))
 
 
-def _read_fused(path: Path, source: Picture) -> np.ndarray:
+def _read_fused(path: Path, job: Job) -> np.ndarray:
     fused = read(path)
     planes = fused.data.shape[:-1] if fused.in_color else fused.data.shape
-    if planes != source.leading + source.sides:
+    if planes != job.leading + job.sides:
         raise ImageError(
-            f"{path} has planes of shape {planes}, but A and B {source.leading + source.sides}: "
+            f"{path} has planes of shape {planes}, but A and B {job.leading + job.sides}: "
             "expected what was fused of them."
         )
     if fused.data.dtype.kind == "f" and not (fused.data.min() >= 0 and fused.data.max() <= 1):
@@ -247,9 +234,10 @@ def _read_fused(path: Path, source: Picture) -> np.ndarray:
     return fused.data
 
 
-def _judged_plane(picture: Picture, limits: Any, index: tuple[int, ...]) -> np.ndarray:
+def _judged_plane(image: ImagePlanes, index: tuple[int, ...]) -> np.ndarray:
     """Return a plane with black and white at the limits of its dtype; integers stay integers."""
-    plane = picture.image[index]
+    plane = image.part(index)
+    limits = cast("Range", image.range)
     if plane.dtype.kind in "iu" and limits == range_without_looking(plane.dtype, "dtype"):
         return plane
     return to_unit(plane, limits)

@@ -11,20 +11,23 @@ import numpy as np
 import typer
 
 from napari_gifnet import __version__
+from napari_gifnet.backend import Backend
 from napari_gifnet.errors import ImageError, OptionError
-from napari_gifnet.fusion import (
-    Plan,
-    check_run_options,
-    check_statistics,
-    open_engine,
-    plan_fusion,
-    run,
+from napari_gifnet.files.formats import (
+    ImageFile,
+    check_destination,
+    check_format,
+    find_format,
+    read,
+    write,
 )
-from napari_gifnet.io import ImageFile, check_destination, check_format, find_format, read, write
-from napari_gifnet.models import DEFAULT_MODEL, load_model
-from napari_gifnet.pictures.intensity import check_intensity
-from napari_gifnet.pictures.picture import format_sides
-from napari_gifnet.pictures.tasks import PANSHARPENING
+from napari_gifnet.fusers import open_fuser
+from napari_gifnet.fusion import run
+from napari_gifnet.models import DEFAULT_MODEL
+from napari_gifnet.planes.image import format_sides
+from napari_gifnet.planes.job import Job, resolve
+from napari_gifnet.planes.request import request_of_arrays
+from napari_gifnet.planes.tasks import PANSHARPENING
 
 from .console import note, progress_bar
 from .options import (
@@ -34,17 +37,17 @@ from .options import (
     DtypeName,
     IntensityPolicy,
     ModelName,
+    NormalizationOf,
     Output,
     Overwrite,
     OwnColor,
     OwnColorPolicy,
     OwnIntensityPolicy,
     Precision,
-    StatisticsOf,
     TaskName,
-    Tile,
+    TileSize,
     parse_intensity,
-    parse_tile,
+    parse_tile_size,
 )
 
 ASPECT_TOLERANCE = 0.02
@@ -71,8 +74,8 @@ def fuse(
     model: ModelName = DEFAULT_MODEL,
     device: DeviceName = "auto",
     precision: Precision = "auto",
-    tile: Tile = "auto",
-    statistics: StatisticsOf = "plane",
+    tile_size: TileSize = "auto",
+    normalization: NormalizationOf = "plane",
 ) -> None:
     """Fuse two registered images into one.
 
@@ -92,24 +95,27 @@ def fuse(
     bands_in_color = task == PANSHARPENING.name and a.in_color
     if task == PANSHARPENING.name:
         a = bands_onto(a, b)
-    plan = plan_fusion(
-        a.data,
-        b.data,
-        task=task,
-        intensity=parse_intensity(intensity),
-        color=color.value,
-        rgb=(a.in_color, b.in_color),
-        dtype=dtype or find_format(output).dtypes[0],
+    job = resolve(
+        request_of_arrays(
+            (a.data, b.data),
+            ("A", "B"),
+            (a.in_color, b.in_color),
+            task=task,
+            intensity=parse_intensity(intensity),
+            color=color.value,
+            dtype=dtype or find_format(output).dtypes[0],
+            normalization=normalization,
+        )
     )
-    axes = _result_axes(plan, a, b)
+    axes = _result_axes(job, a, b)
     if bands_in_color:
         axes = axes.replace("C", "") + "S"
-    check_format(output, axes, plan.dtype)
-    fused, doings = carry_out(plan, model, device, precision, tile, statistics)
+    check_format(output, axes, job.dtype)
+    fused, made_how = carry_out(job, model, Backend(device, precision, parse_tile_size(tile_size)))
     if bands_in_color:
         fused = np.moveaxis(fused, -3, -1)
     sources = ", ".join(path.name for path in images[:-1])
-    _store(output, fused, axes, a.spacing | b.spacing, f"{sources} and {images[-1].name}", doings)
+    _store(output, fused, axes, a.spacing | b.spacing, f"{sources} and {images[-1].name}", made_how)
 
 
 def enhance(
@@ -124,8 +130,8 @@ def enhance(
     model: ModelName = DEFAULT_MODEL,
     device: DeviceName = "auto",
     precision: Precision = "auto",
-    tile: Tile = "auto",
-    statistics: StatisticsOf = "plane",
+    tile_size: TileSize = "auto",
+    normalization: NormalizationOf = "plane",
 ) -> None:
     """Sharpen one image: fuse it with itself.
 
@@ -136,18 +142,23 @@ def enhance(
     """
     check_destination(output, overwrite, [image])
     opened = read(image)
-    plan = plan_fusion(
-        opened.data,
-        opened.data,
-        intensity=check_intensity(parse_intensity(intensity)),
-        color=color.value,
-        rgb=opened.in_color,
-        dtype=dtype or find_format(output).dtypes[0],
+    job = resolve(
+        request_of_arrays(
+            (opened.data,),
+            ("the image",),
+            opened.in_color,
+            intensity=parse_intensity(intensity),
+            color=color.value,
+            dtype=dtype or find_format(output).dtypes[0],
+            normalization=normalization,
+        )
     )
-    axes = _result_axes(plan, opened, opened)
-    check_format(output, axes, plan.dtype)
-    enhanced, doings = carry_out(plan, model, device, precision, tile, statistics)
-    _store(output, enhanced, axes, opened.spacing, image.name, doings)
+    axes = _result_axes(job, opened, opened)
+    check_format(output, axes, job.dtype)
+    enhanced, made_how = carry_out(
+        job, model, Backend(device, precision, parse_tile_size(tile_size))
+    )
+    _store(output, enhanced, axes, opened.spacing, image.name, made_how)
 
 
 def open_images(paths: list[Path], task: str | None) -> tuple[ImageFile, ImageFile]:
@@ -191,42 +202,25 @@ def bands_onto(bands: ImageFile, pan: ImageFile) -> ImageFile:
     return ImageFile(data, bands.axes, pan.spacing)
 
 
-def _result_axes(plan: Plan, a: ImageFile, b: ImageFile) -> str:
+def _result_axes(job: Job, a: ImageFile, b: ImageFile) -> str:
     stack = max(a.axes.removesuffix("S"), b.axes.removesuffix("S"), key=len)
-    return stack if plan.chroma == "none" else f"{stack}S"
+    return f"{stack}S" if job.chroma else stack
 
 
-def carry_out(
-    plan: Plan,
-    model: str,
-    device: str,
-    precision: str,
-    tile: str,
-    statistics: str = "plane",
-) -> tuple[np.ndarray, str]:
-    """Return the fused image and what was done, in words."""
-    side = parse_tile(tile)
-    check_run_options(device, precision, side)
-    check_statistics(statistics)
+def carry_out(job: Job, model: str, backend: Backend) -> tuple[np.ndarray, str]:
+    """Return the fused image and how it was made, in words."""
     with progress_bar("Loading the model") as report:
-        loaded = load_model(model, progress=report)
-        engine = open_engine(loaded, device, precision, side)
-    start = time.perf_counter()
-    with progress_bar(f"Fusing on {engine.device}") as report:
-        fused = run(plan, engine, report, statistics)  # type: ignore[arg-type]
-    return fused, "; ".join(
-        [
-            plan.describe(),
-            f"model {loaded.name} ({loaded.sha256[:8]})",
-            f"{engine.precision} on {engine.device} ({engine.device_reason})",
-            f"{time.perf_counter() - start:.1f} s",
-        ]
-    )
+        fuser = open_fuser(model, backend, report)
+    start, job = time.perf_counter(), job.measured()
+    with progress_bar(f"Fusing on {fuser.facts['device']}") as report:
+        fused = run(job, fuser, report)
+    seconds = time.perf_counter() - start
+    return fused, "; ".join([job.summary(), fuser.summary, f"{seconds:.1f} s"])
 
 
 def _store(
-    output: Path, image: np.ndarray, axes: str, spacing: Any, sources: str, doings: str
+    output: Path, image: np.ndarray, axes: str, spacing: Any, sources: str, made_how: str
 ) -> None:
-    description = f"napari-gifnet {__version__}, from {sources}: {doings}"
+    description = f"napari-gifnet {__version__}, from {sources}: {made_how}"
     write(output, image, axes, spacing=spacing, description=description)
-    typer.echo(f"{output}: {doings}")
+    typer.echo(f"{output}: {made_how}")

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from napari_gifnet.download import cache_dir
-from napari_gifnet.io import Length, check_destination, make_folder, write
+from napari_gifnet.files.formats import Length, check_destination, make_folder, write
+from napari_gifnet.files.samples import SampleImage, find_sample, list_samples, load_sample
 from napari_gifnet.models import DEFAULT_MODEL, list_models
-from napari_gifnet.samples import SampleImage, find_sample, list_samples, load_sample
 
 from .console import progress_bar
 

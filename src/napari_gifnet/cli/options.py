@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from napari_gifnet.backend import PRECISIONS
 from napari_gifnet.errors import OptionError
-from napari_gifnet.fusion import PRECISIONS
 from napari_gifnet.models import list_models
-from napari_gifnet.pictures.tasks import TASKS
+from napari_gifnet.planes.tasks import TASKS
 
 RUNNING = "How it is run"
 
@@ -106,7 +106,7 @@ Precision = Annotated[
         rich_help_panel=RUNNING,
     ),
 ]
-Tile = Annotated[
+TileSize = Annotated[
     str,
     typer.Option(
         metavar="SIDE",
@@ -116,7 +116,7 @@ Tile = Annotated[
     ),
 ]
 
-StatisticsOf = Annotated[
+NormalizationOf = Annotated[
     str,
     typer.Option(
         metavar="OF",
@@ -153,12 +153,12 @@ def _parse_policy(text: str) -> Any:
         return text
 
 
-def parse_tile(text: str) -> Any:
-    """Return ``tile`` as the library takes it.
+def parse_tile_size(text: str) -> Any:
+    """Return ``tile_size`` as the library takes it.
 
     Examples
     --------
-    >>> parse_tile("256"), parse_tile("none"), parse_tile("auto")
+    >>> parse_tile_size("256"), parse_tile_size("none"), parse_tile_size("auto")
     (256, None, 'auto')
     """
     if text == "none":

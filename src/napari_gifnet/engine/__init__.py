@@ -1,6 +1,6 @@
 """How GIFNet is run: fast, exact, in bounded memory, on whatever device there is."""
 
-from .engine import Engine
-from .tiles import Statistics
+from .gifnet_engine import GIFNetEngine
+from .moments import Statistics
 
-__all__ = ["Engine", "Statistics"]
+__all__ = ["GIFNetEngine", "Statistics"]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
+from napari_gifnet.backend import DEVICES
 from napari_gifnet.errors import DeviceError
 
 CPU_MEMORY = 560e6
@@ -31,6 +36,11 @@ class Device:
 def choose_device(name: str = "auto") -> Device:
     """Return the device asked for; for "auto" the first there is of CUDA, XPU, MPS, CPU.
 
+    Parameters
+    ----------
+    name : str
+        As `Backend` understands it.
+
     Raises
     ------
     DeviceError
@@ -38,13 +48,19 @@ def choose_device(name: str = "auto") -> Device:
     """
     if name != "auto":
         return _named(name)
-    if torch.cuda.is_available():
-        return Device(torch.device("cuda"), torch.cuda.get_device_name())
-    if torch.xpu.is_available():
-        return Device(torch.device("xpu"), torch.xpu.get_device_name())
-    if torch.backends.mps.is_available():
-        return Device(torch.device("mps"), "Apple GPU")
+    for kind in DEVICES:
+        if kind not in ("auto", "cpu") and _module(kind).is_available():
+            return Device(torch.device(kind), _name_of(kind))
     return Device(torch.device("cpu"), _why_no_gpu())
+
+
+def _module(kind: str) -> Any:
+    """The part of torch that knows whether there is such a device."""
+    return torch.backends.mps if kind == "mps" else getattr(torch, kind)
+
+
+def _name_of(kind: str) -> str:
+    return "Apple GPU" if kind == "mps" else _module(kind).get_device_name()
 
 
 def _why_no_gpu() -> str:
@@ -55,16 +71,15 @@ def _why_no_gpu() -> str:
 
 def _named(name: str) -> Device:
     device = torch.device(name)
-    module = {"cpu": None, "cuda": torch.cuda, "xpu": torch.xpu, "mps": torch.backends.mps}
-    backend = module[device.type]
-    if backend is None:
+    if device.type == "cpu":
         return Device(device, "asked for")
-    if not backend.is_available():
+    module = _module(device.type)
+    if not module.is_available():
         raise DeviceError(
             f"The device {name!r} is not there ({_why_no_gpu()}): expected one that PyTorch finds; "
             "choose 'auto' or 'cpu'."
         )
-    count = 1 if device.type == "mps" else backend.device_count()
+    count = 1 if device.type == "mps" else module.device_count()
     if (device.index or 0) >= count:
         raise DeviceError(
             f"The device {name!r} is not there: expected a number below {count}; choose 'auto'."
@@ -79,9 +94,7 @@ def fast_reduced_precision(device: torch.device) -> torch.dtype | None:
     Ampere on, float16 on older ones and on Apple's.
     """
     if device.type == "cpu":
-        able = torch.cpu.get_capabilities()
-        fast = able.get("amx_bf16") or able.get("avx512_bf16")
-        return torch.bfloat16 if fast else None
+        return torch.bfloat16 if _multiplies_bfloat16() else None
     if device.type == "cuda":
         return (
             torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
@@ -89,15 +102,23 @@ def fast_reduced_precision(device: torch.device) -> torch.dtype | None:
     return {"mps": torch.float16, "xpu": torch.bfloat16}.get(device.type)
 
 
+def _multiplies_bfloat16() -> bool:
+    """Whether the processor has instructions for products of bfloat16."""
+    capabilities = getattr(torch.cpu, "get_capabilities", None)
+    if capabilities is not None:  # since PyTorch 2.11
+        able = capabilities()
+        return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+    # processors with AMX have had its bfloat16 products from the first
+    names = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return any(asked() for name in names if (asked := getattr(torch.cpu, name, None)))
+
+
 def choose_precision(precision: str, device: torch.device) -> torch.dtype:
-    """Return the dtype for "auto", "float32", "bfloat16" or "float16"."""
+    """Return the dtype for one of `backend.PRECISIONS`."""
     if precision == "auto":
         return fast_reduced_precision(device) or torch.float32
-    return {
-        "float32": torch.float32,
-        "bfloat16": torch.bfloat16,
-        "float16": torch.float16,
-    }[precision]
+    dtype: torch.dtype = getattr(torch, precision)
+    return dtype
 
 
 def memory_budget(device: torch.device) -> float:
@@ -111,7 +132,11 @@ def memory_budget(device: torch.device) -> float:
             torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
         )
     if device.type == "xpu":
-        free, _ = torch.xpu.mem_get_info(device)
+        try:
+            free, _ = torch.xpu.mem_get_info(device)
+        except RuntimeError:  # not every driver can tell
+            total = torch.xpu.get_device_properties(device).total_memory
+            free = total - torch.xpu.memory_reserved(device)
         return GPU_SHARE * free
     return CPU_MEMORY
 
@@ -131,3 +156,19 @@ def free_memory(device: torch.device) -> None:
     """Give back what PyTorch holds of a device's memory without using it."""
     if device.type in {"cuda", "xpu", "mps"}:
         getattr(torch, device.type).empty_cache()
+
+
+def start_transfer(fused: Tensor) -> Callable[[], np.ndarray]:
+    """Start to bring a plane home from a CUDA device; what is returned waits for it."""
+    # among several GPUs the event belongs on the stream that computes and copies, not on the first's
+    with torch.cuda.device(fused.device):
+        home = torch.empty(fused.shape, dtype=fused.dtype, pin_memory=True)
+        home.copy_(fused, non_blocking=True)
+        arrived = torch.cuda.Event()
+        arrived.record()
+
+    def wait() -> np.ndarray:
+        arrived.synchronize()
+        return home.numpy()
+
+    return wait

@@ -16,8 +16,17 @@ from torch import Tensor
 
 from napari_gifnet.network.bands import TASKS
 
-from .data import crop, degrade, focus_pair, made_sample, pair_sample, render, smooth_sample, tone
 from .made_scenes import depth_scene, exposed, focus_planes, head, shown
+from .samples import (
+    crop,
+    degrade,
+    focus_pair,
+    made_sample,
+    pair_sample,
+    render,
+    smooth_sample,
+    tone,
+)
 from .scenes import Scenes, luma
 
 Plane = np.ndarray

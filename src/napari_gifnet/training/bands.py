@@ -19,7 +19,7 @@ from napari_gifnet.network.bands import GIFNetBands
 
 from .band_losses import band_losses
 from .band_samples import BandBatch, make_batches
-from .run import read_runs, read_training_state
+from .runs import read_runs, read_training_state
 from .scenes import Scenes, load_scenes
 
 

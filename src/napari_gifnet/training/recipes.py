@@ -9,9 +9,9 @@ from napari_gifnet.network import GIFNet
 from napari_gifnet.pyramid import fuse_strongest
 
 from . import losses
-from .classifier import DenseFeatures
-from .classifier import information as classified_information
-from .data import Batch, Quadruple
+from .densenet import DenseFeatures
+from .densenet import information as classified_information
+from .samples import Batch, Quadruple
 
 
 def faithful_losses(fused: Tensor, batch: Batch) -> dict[str, Tensor]:

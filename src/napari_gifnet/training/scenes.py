@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from napari_gifnet.errors import ImageError
-from napari_gifnet.io import FORMATS, read
-from napari_gifnet.pictures.intensity import measure_range, to_unit
+from napari_gifnet.files.formats import FORMATS, read
+from napari_gifnet.planes.ranges import measure_range, to_unit
 
 Plane = np.ndarray
 

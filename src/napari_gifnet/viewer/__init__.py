@@ -6,14 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .layers import enhance_layer, fuse_layers
+    from .layers.run import enhance_layer, fuse_layers
 
 __all__ = ["enhance_layer", "fuse_layers"]
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(import_module(".layers", __name__), name)
+        return getattr(import_module(".layers.run", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -1,0 +1,236 @@
+"""The band network on planes of any size and number: in tiles, a few planes at a time.
+
+Everything the network does is local: a pixel of the result depends on pixels at most `HALO` away. So a
+tile is computed with that much around it, cut out of the planes, and agrees with the whole. Within a
+tile, planes that do not fit into memory together are taken in turn, twice: once to learn what all of
+them have, once to weigh each against it.
+"""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_gifnet.backend import Backend
+from napari_gifnet.errors import DeviceError
+from napari_gifnet.network.bands import ALIGNMENT, HALO, TASKS, GIFNetBands, padded
+from napari_gifnet.progress import Progress
+
+from .device import Device, choose_device, choose_precision, free_memory, is_out_of_memory
+from .tiling import Region
+
+CPU_TILE_SIZE = 1024
+GPU_TILE_SIZE = 4096
+SMALLEST_TILE_SIZE = 64
+
+PIXELS_AT_ONCE = 2.5e6
+"""Of all planes that a CPU encodes together; each takes some 200 bytes."""
+
+Planes = Sequence[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Fused:
+    """A result and where it comes from, (H, W) float32 each."""
+
+    plane: np.ndarray  # in [0, 1]
+    index: np.ndarray  # position among the planes
+
+
+class BandEngine:
+    """Fuses stacks of planes with the band network.
+
+    Parameters
+    ----------
+    network : GIFNetBands
+    backend : Backend
+        Its memory is not used: what is in memory beside the planes is a tile's.
+
+    Attributes
+    ----------
+    device : torch.device
+    device_reason : str
+        Why it is computed there.
+    precision : str
+        In which the features are computed; bands and weights are float32 always.
+    tile_size : int or None
+        Of the last run, after what memory allowed.
+    notes : list of str
+        What was done about a lack of memory, a sentence each.
+
+    Raises
+    ------
+    DeviceError
+        The device is not there.
+    """
+
+    def __init__(self, network: GIFNetBands, backend: Backend = Backend()) -> None:  # noqa: B008
+        self.network, self.backend = network, backend
+        self.notes: list[str] = []
+        self._move(choose_device(backend.device))
+
+    def _move(self, device: Device) -> None:
+        self.device, self.device_reason = device.torch, device.reason
+        self._dtype = choose_precision(self.backend.precision, device.torch)
+        self.precision = str(self._dtype).removeprefix("torch.")
+        self.tile_size: int | None = (
+            (CPU_TILE_SIZE if device.is_cpu else GPU_TILE_SIZE)
+            if self.backend.tile_size == "auto"
+            else self.backend.tile_size
+        )
+        self._placed = deepcopy(self.network).to(device.torch)
+
+    def fuse_planes(
+        self,
+        stacks: Iterable[Planes],
+        count: int,
+        progress: Progress | None = None,
+        task: str | None = None,
+    ) -> Iterator[Fused]:
+        """Yield what each stack of planes is fused to.
+
+        Parameters
+        ----------
+        stacks : iterable of sequences of array (H, W)
+            In [0, 1], finite; of each, a slice of a few planes is asked for at a time.
+        count : int
+            How many stacks there are.
+        progress : callable, optional
+            Called with the steps done and all steps: tiles, planes and stacks together.
+        task : str, optional
+            The preset that the planes are an example of; what is none of the network's is ignored.
+
+        Raises
+        ------
+        DeviceError
+            The device failed, or its memory and the computer's did not suffice.
+        """
+        report = progress or (lambda done, total: None)
+        kind = task if task in TASKS else None
+        self._move(choose_device(self.backend.device))
+        for done, planes in enumerate(stacks):
+
+            def step(share: float, done: int = done) -> None:
+                report(round(1e4 * (done + share)), round(1e4 * count))
+
+            step(0)
+            yield self._recovering(planes, kind, step)
+
+    def _recovering(self, planes: Planes, task: str | None, step: Callable[[float], None]) -> Fused:
+        """Fuse one stack, in smaller and smaller tiles where memory runs out."""
+        side = max(planes[0].shape)
+        while True:
+            try:
+                with torch.inference_mode():
+                    return self._fuse(planes, task, step)
+            except (RuntimeError, MemoryError) as error:
+                reason = str(error).strip().split("\n")[0] or type(error).__name__
+                if not is_out_of_memory(error):
+                    raise DeviceError(
+                        f"The computation failed on {self.device} ({reason}): try again with "
+                        "device='cpu'."
+                    ) from error
+            gc.collect()
+            free_memory(self.device)
+            self._shrink(side, reason)
+
+    def _shrink(self, side: int, reason: str) -> None:
+        present, name = min(self.tile_size or side, side), self.device
+        if present > SMALLEST_TILE_SIZE:
+            self.tile_size = max(SMALLEST_TILE_SIZE, present // 2)
+            note = f"Memory ran out on {name}: going on with tiles of {self.tile_size} pixels."
+        elif name.type != "cpu":
+            self._move(Device(torch.device("cpu"), f"the memory of {name} did not suffice"))
+            note = f"Memory ran out on {name} even with the smallest tiles: going on on the CPU."
+        else:
+            raise DeviceError(
+                f"There is not enough memory for planes of this size ({reason}): close other "
+                "programs, or fuse a part of the image."
+            )
+        self.notes.append(note)
+        warnings.warn(note, RuntimeWarning, stacklevel=2)
+
+    def _fuse(self, planes: Planes, task: str | None, step: Callable[[float], None]) -> Fused:
+        height, width = planes[0].shape
+        whole = Region(0, height, 0, width)
+        fused = Fused(*(np.empty((height, width), np.float32) for _ in range(2)))
+        tiles = list(_tiles(whole, self.tile_size))
+        for done, tile in enumerate(tiles):
+
+            def part(share: float, done: int = done) -> None:
+                step((done + share) / len(tiles))
+
+            around = tile.grown(HALO, whole)
+            made = self._fuse_region(planes, around, task, part)
+            rows, columns = tile.within(around)
+            for out, values in zip((fused.plane, fused.index), made, strict=True):
+                out[tile.within(whole)] = values[0, 0, rows, columns].cpu().numpy()
+        np.clip(fused.plane, 0, 1, out=fused.plane)
+        return fused
+
+    def _fuse_region(
+        self, planes: Planes, region: Region, task: str | None, part: Callable[[float], None]
+    ) -> tuple[Tensor, Tensor]:
+        """Return the fused plane and its index on a region, (1, 1, h, w)."""
+        network, count = self._placed, len(planes)
+        at_once = max(1, int(PIXELS_AT_ONCE / (region.height * region.width)))
+        if self.device.type != "cpu":
+            at_once = count
+        groups = [range(i, min(i + at_once, count)) for i in range(0, count, at_once)]
+        steps, stepped = 2 * len(groups), 0
+
+        def advance() -> None:
+            nonlocal stepped
+            stepped += 1
+            part(stepped / steps)
+
+        with self._reduced():
+            encoded = summary = None
+            for group in groups:
+                encoded = network.encode(self._cut(planes, group, region))
+                summary = network.summarise(encoded, summary)
+                advance()
+            sums = None
+            assert summary is not None
+            for group in groups:
+                if len(groups) > 1 or encoded is None:
+                    encoded = network.encode(self._cut(planes, group, region))
+                sums = network.weigh(encoded, summary, group.start, task, sums)
+                advance()
+            assert sums is not None
+            made = network.finish(sums, summary)
+        return made.plane.float(), made.index.float()
+
+    def _cut(self, planes: Planes, group: range, region: Region) -> Tensor:
+        """Return planes on a region, (1, P, h, w), mirrored where the image ends."""
+        rows, columns = slice(region.top, region.bottom), slice(region.left, region.right)
+        parts = np.stack([planes[i][rows, columns] for i in group]).astype(np.float32, copy=False)
+        return padded(torch.from_numpy(parts)[None].to(self.device))
+
+    def _reduced(self) -> AbstractContextManager:
+        if self._dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, self._dtype)
+
+    def release(self) -> None:
+        """Give the device's memory back; the engine can still be used."""
+        free_memory(self.device)
+
+
+def _tiles(whole: Region, tile_size: int | None) -> Iterator[Region]:
+    """Cut a region into tiles whose corners are multiples of `ALIGNMENT`."""
+    if tile_size is None:
+        yield whole
+        return
+    step = max(ALIGNMENT, tile_size // ALIGNMENT * ALIGNMENT)
+    for top in range(0, whole.height, step):
+        for left in range(0, whole.width, step):
+            yield Region(top, min(top + step, whole.height), left, min(left + step, whole.width))

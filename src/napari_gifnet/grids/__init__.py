@@ -1,0 +1,1 @@
+"""Where voxels lie: grids in the world, and the values of one grid on another."""

@@ -1,0 +1,114 @@
+"""What a viewer shows now: its point, its axes, its view. Asked in one place, without Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_gifnet.errors import OptionError
+from napari_gifnet.grids.regions import displayed_axes, plane_at
+from napari_gifnet.grids.units import unit_factors
+from napari_gifnet.grids.world_grid import WorldGrid
+
+from .source import check_layer
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image
+
+    from .job import LayerJob
+
+Box = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Current:
+    """What a viewer showed when it was asked.
+
+    Attributes
+    ----------
+    point : tuple of float
+        Where the sliders are, in world coordinates.
+    units : tuple of unit, or None
+        Of the world's axes; None where napari (before 0.9) does not tell.
+    order : tuple of int
+        The axes of the world, the displayed ones last.
+    view : ((low, …), (high, …)), or None
+        The box of the world that is visible; None where nobody asked for it.
+    """
+
+    point: tuple[float, ...]
+    units: tuple[Any, ...] | None
+    order: tuple[int, ...]
+    view: Box | None = None
+
+    @classmethod
+    def of(cls, viewer: Viewer, *layers: Image, with_view: bool = False) -> Current:
+        """Ask a viewer.
+
+        Parameters
+        ----------
+        viewer : napari.Viewer
+        *layers : napari.layers.Image
+            Which the view is of, if it is wanted.
+        with_view : bool
+            Whether to find out the view.
+
+        Raises
+        ------
+        OptionError
+            The view is not known, see `visible_box`.
+        """
+        dims = viewer.dims
+        units = getattr(dims, "units", None)  # new in napari 0.9
+        current = cls(tuple(dims.point), None if units is None else tuple(units), tuple(dims.order))
+        if not with_view:
+            return current
+        return cls(current.point, current.units, current.order, visible_box(current.units, *layers))
+
+    def axes_of(self, grid: WorldGrid) -> tuple[int, int]:
+        """Return the axes of a grid that are displayed as rows and columns."""
+        missing = max(grid.ndim - len(self.order), 0)
+        order = (*range(missing), *(axis + missing for axis in self.order))
+        return displayed_axes(order, grid.ndim)
+
+
+def plane_on_display(plan: LayerJob, current: Current) -> tuple[slice, ...]:
+    """Return the region of a plan's plane that a viewer shows, the nearest where it shows none."""
+    return plane_at(plan.grid, current.point, plan.axes, current.units, within=plan.region)
+
+
+def visible_box(units: Any, *layers: Image) -> Box:
+    """Return the box of the world that a viewer shows: its lowest and highest corner.
+
+    It ends where the layer ends. Only the coordinates along the displayed axes mean anything.
+
+    Parameters
+    ----------
+    units : sequence of unit, or None
+        Of the viewer; the box is in them.
+    *layers : napari.layers.Image
+        Drawn by the viewer. Several will do as well, where napari (0.9.2) does not know what is
+        visible of one: it forgets to convert units if those of the viewer are others, and of a
+        multiscale layer it knows the tile that was loaded, which may be much larger.
+
+    Raises
+    ------
+    OptionError
+        No layer is in the units of the viewer.
+    """
+    for layer in layers:
+        check_layer(layer)
+    for layer in sorted(layers, key=lambda image: image.multiscale):
+        shown = WorldGrid.from_layer(layer, layer.data_level)
+        if units is None or (unit_factors(shown.units, units) == 1).all():
+            low, high = np.array(layer.corner_pixels, float)
+            corners = shown.to_world(list(product(*zip(low - 0.5, high + 0.5, strict=True))))
+            return tuple(corners.min(axis=0).tolist()), tuple(corners.max(axis=0).tolist())
+    raise OptionError(
+        f"What is visible of {layers[0].name!r}, in {layers[0].units[-1]:~}, is not known in a "
+        f"viewer that shows {units[-1]:~}: set its units, or choose the region with a Shapes layer."
+    )

@@ -1,0 +1,207 @@
+"""What a run takes from a layer, once, so that it need not touch the layer again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from napari_gifnet.errors import ImageError
+from napari_gifnet.grids.pairs import same_grid
+from napari_gifnet.grids.resample import Resampled
+from napari_gifnet.grids.world_grid import WorldGrid
+from napari_gifnet.planes.arrays import as_array, is_dask
+from napari_gifnet.planes.color import Appearance
+from napari_gifnet.planes.image import ImagePlanes
+from napari_gifnet.planes.ranges import Range, range_without_looking
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+_SHADES = 1024
+"""Samples of a colormap; what lies between two is interpolated."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """An image layer as it was when the run was planned.
+
+    Attributes
+    ----------
+    name : str
+    data : array (..., Y, X) or (..., Y, X, 3 | 4)
+        Of one level; a dask array where the layer's values are not in memory.
+    grid : WorldGrid
+        Of `data`.
+    rgb : bool
+        The last axis of `data` is colour.
+    shown : (low, high)
+        The values that are shown black and white.
+    appearance : Appearance or None
+        What is applied of the layer's gamma and colormap.
+    facts : dict
+        Where it is from, for the result's metadata.
+    owner : object
+        What the layer holds, by which it is known again.
+    """
+
+    name: str
+    data: Any
+    grid: WorldGrid
+    rgb: bool
+    shown: Range
+    appearance: Appearance | None
+    facts: dict[str, Any]
+    owner: Any
+
+    @property
+    def lazy(self) -> bool:
+        """Whether the data are not in memory."""
+        return is_dask(self.data)
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the data are RGBA."""
+        return self.rgb and self.data.shape[-1] == 4
+
+    def lies_on(self, grid: WorldGrid) -> bool:
+        """Whether no resampling is needed."""
+        return same_grid(grid, self.grid)
+
+    def planes_on(
+        self,
+        grid: WorldGrid,
+        region: tuple[slice, ...],
+        axes: tuple[int, int],
+        order: Literal[1, 3],
+    ) -> ImagePlanes:
+        """Return the layer as planes of a region of a grid, each resampled when it is asked for.
+
+        Parameters
+        ----------
+        grid : WorldGrid
+        region : tuple of slice
+            In voxels of `grid`.
+        axes : (rows, columns)
+            The axes of the planes.
+        order : 1 or 3
+            Of the interpolation.
+        """
+        shape = tuple(part.stop - part.start for part in region)
+        if self.lies_on(grid):
+            values = _oriented(self._cropped(grid, region), shape, axes)
+        else:
+            values = Resampled(self.data, self.grid, grid, region, axes, order)
+        return ImagePlanes(
+            values=values,
+            name=self.name,
+            rgb=self.rgb,
+            leading=tuple(n for axis, n in enumerate(shape) if axis not in axes),
+            measured=self.data[..., :3] if self.rgb else self.data,
+            shown=self.shown,
+            appearance=self.appearance,
+        )
+
+    def _cropped(self, grid: WorldGrid, region: tuple[slice, ...]) -> Any:
+        """Return the values of a region of a grid that the layer lies on, axes it lacks of length 1."""
+        values = self.data[tuple(region[-self.grid.ndim :])]
+        return values[(None,) * (grid.ndim - self.grid.ndim)]
+
+
+def _oriented(values: Any, shape: tuple[int, ...], axes: tuple[int, int]) -> Any:
+    """Return values on a grid of `shape` with rows and columns behind the other axes."""
+    ndim = len(shape)
+    leading = [axis for axis in range(ndim) if axis not in axes]
+    for axis in axes:  # a plane that lies across an axis which the layer lacks
+        if values.shape[axis] != shape[axis]:
+            values = values.repeat(shape[axis], axis)
+    return values.transpose(*leading, *axes, *range(ndim, values.ndim))
+
+
+def read_layer(layer: Image, level: int, gamma: bool, displayed: bool) -> Source:
+    """Take from an image layer what a run needs.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+    level : int
+        Of a multiscale layer.
+    gamma : bool
+        Whether to apply the layer's gamma.
+    displayed : bool
+        Whether to apply the layer's colormap.
+
+    Raises
+    ------
+    ImageError
+        It is no image layer, or not one of real numbers.
+    OptionError
+        It has no such level.
+    """
+    check_layer(layer)
+    grid = WorldGrid.from_layer(layer, level)
+    owner = layer.data[level] if layer.multiscale else layer.data
+    data = as_array(owner, repr(layer.name))
+    rgb = bool(layer.rgb)
+    colors = _colors(layer) if displayed and not rgb else None
+    applied = float(layer.gamma) if gamma else 1.0
+    return Source(
+        name=layer.name,
+        data=data,
+        grid=grid,
+        rgb=rgb,
+        shown=_shown(layer, data.dtype),
+        appearance=Appearance(applied, colors) if applied != 1 or colors is not None else None,
+        facts={
+            "layer": layer.name,
+            "path": str(layer.source.path) if layer.source.path else None,
+            "sample": list(layer.source.sample) if layer.source.sample else None,
+            "shape": [int(n) for n in data.shape],
+            "dtype": str(data.dtype),
+            "rgb": rgb,
+            "colormap": layer.colormap.name if displayed and not rgb else None,
+            "gamma": float(layer.gamma) if gamma else None,
+        },
+        owner=owner,
+    )
+
+
+def check_layer(layer: Any) -> None:
+    """Raise ImageError if it is no image layer."""
+    from napari.layers import Image, Labels, Layer
+
+    if isinstance(layer, Image):
+        return
+    if isinstance(layer, Labels):
+        raise ImageError(
+            f"{layer.name!r} is a Labels layer, whose numbers are names and not intensities: "
+            "expected an Image layer; its context menu has 'Convert to Image'."
+        )
+    if isinstance(layer, Layer):
+        raise ImageError(
+            f"{layer.name!r} is a {type(layer).__name__} layer: expected an Image layer."
+        )
+    raise ImageError(
+        f"A {type(layer).__name__} was given: expected a napari Image layer; arrays are for "
+        "napari_gifnet.fuse, or for Image(array)."
+    )
+
+
+def _shown(layer: Image, dtype: np.dtype) -> Range:
+    """Return what is shown black and white; napari shows RGB as it is, whatever its limits say."""
+    if layer.rgb:
+        limits = range_without_looking(dtype, "dtype")
+        assert limits is not None
+        return limits
+    low, high = layer.contrast_limits
+    low, high = float(low), float(high)
+    return low, max(high, float(np.nextafter(low, np.inf)))
+
+
+def _colors(layer: Image) -> np.ndarray | None:
+    """Return the layer's colormap from low to high; None for gray, as it changes nothing."""
+    if layer.colormap.name == "gray":
+        return None
+    colors = layer.colormap.map(np.linspace(0, 1, _SHADES))[:, :3].astype(np.float32)
+    return colors if np.ptp(colors, axis=1).any() else colors[:, 0]
