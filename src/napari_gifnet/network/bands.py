@@ -21,7 +21,6 @@ the side.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -29,21 +28,16 @@ from torch.nn import functional
 
 from napari_gifnet.pyramid import LEVELS, collapse, decompose
 
+from .band_layers import TASKS, Level, Mixing, joined
+from .band_maps import Encoded, Finest, Fused, Summary, Sums
+
+__all__ = ["ALIGNMENT", "HALO", "TASKS", "Fused", "GIFNetBands", "padded"]
+
 ALIGNMENT = 2**LEVELS
 """Sides of planes, and corners of tiles, are multiples of it."""
 
 HALO = 256
 """Pixels farther away than this do not touch a pixel of the result."""
-
-TASKS = (
-    "infrared_visible",
-    "pet_mri",
-    "multi_focus",
-    "multi_exposure",
-    "nir_visible",
-    "pansharpening",
-)
-"""The presets the network may be told of; what it is not told, it takes from the planes."""
 
 WIDTHS = (16, 24, 32, 48)
 """Features at 1/2, 1/4, 1/8 and 1/16 of the side."""
@@ -52,123 +46,6 @@ LOGIT_LIMIT = 15.0
 
 STRIP_ROWS = 32
 """Rows of half the side that the finest level, most of the work, is computed in: they fit into a cache."""
-
-
-class Encoded(NamedTuple):
-    """What is known of planes on their own."""
-
-    planes: Tensor  # (N, P, H, W)
-    bands: list[Tensor]  # LEVELS bands and the base, (N, P, H/2^l, W/2^l)
-    sizes: list[Tensor]  # log of the bands' local size, (N, P, h, w) at levels 1, 1, 2, 3, 4
-    tones: list[Tensor]  # local means of the planes, (N, P, h, w) at levels 1 to 4
-    features: list[Tensor]  # (N P, C, h, w) at levels 1 to 4
-
-
-class Summary(NamedTuple):
-    """What all planes together say, whatever their order."""
-
-    count: int
-    strongest: list[Tensor]  # max over planes of |band|, (N, 1, h, w) at levels 0 to 4
-    sizes: list[Tensor]  # max over planes of the bands' sizes, (N, 1, h, w)
-    brightest: list[Tensor]  # max over planes of the tones, (N, 1, h, w)
-    darkest: list[Tensor]  # min over planes of the tones
-    maximum: list[Tensor]  # of the features of levels 2 to 4, (N, C, h, w)
-    total: list[Tensor]  # Σ of the same
-
-    def apart(self, i: int, rows: slice = slice(None)) -> Tensor:
-        """How far apart the planes' tones are at level i + 1, hardly at all in a focus stack."""
-        return (
-            torch.log1p(30 * (self.brightest[i][..., rows, :] - self.darkest[i][..., rows, :])) / 3
-        )
-
-
-class Sums(NamedTuple):
-    """Weighted sums over the planes."""
-
-    bands: list[Tensor]  # Σ weight gain band, and of the base, (N, 1, h, w)
-    weights: list[Tensor]  # Σ weight
-    pixels: Tensor  # Σ weight plane, (N, 1, H, W)
-    positions: Tensor  # Σ weight position
-    shares: Tensor  # Σ weight
-    gate: Tensor  # Σ of the planes' votes for selected pixels, (N, 1, H/2, W/2)
-
-
-class Finest(NamedTuple):
-    """What is summed up over planes at the finest level."""
-
-    weights: list[Tensor]  # of bands 0 and 1
-    bands: list[Tensor]
-    choice: Tensor  # of the selection, (N, P, H/2, W/2)
-    sums: list[Tensor]  # pixels, positions, shares and gate, as in `Sums`
-
-
-class Fused(NamedTuple):
-    """The result, each (N, 1, H, W)."""
-
-    plane: Tensor
-    index: Tensor
-    """Position of the plane that a pixel comes from, between planes where several have a share."""
-    selected: Tensor
-    blended: Tensor
-    gate: Tensor
-    """Share of `selected` in `plane`; the rest is `blended`."""
-
-
-class Level(nn.Module):
-    """Two 3x3 convolutions with a skip; coarse levels replicate their border, as planes are small there."""
-
-    def __init__(self, into: int, width: int, stride: int, replicate: bool) -> None:
-        super().__init__()
-        mode = "replicate" if replicate else "zeros"
-        self.enter = nn.Conv2d(into, width, 3, stride, 1, padding_mode=mode)
-        self.refine = nn.Conv2d(width, width, 3, 1, 1, padding_mode=mode) if stride > 1 else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = functional.relu_(self.enter(x))
-        return x if self.refine is None else functional.relu_(self.refine(x) + x)
-
-
-class Mixing(nn.Module):
-    """A plane's features beside those of all planes and of the coarser level, at one level.
-
-    The finest level, the dearest by far, hears of the other planes from the coarser one.
-    """
-
-    def __init__(
-        self,
-        width: int,
-        coarser: int,
-        compared: int,
-        convolutions: int,
-        replicate: bool,
-        shared: bool,
-    ) -> None:
-        super().__init__()
-        mode = "replicate" if replicate else "zeros"
-        self.own = nn.Conv2d(width + compared, width, 1)
-        self.shared = nn.Conv2d(2 * width + 1, width, 1) if shared else None
-        self.coarser = nn.Conv2d(coarser, width, 1, bias=False) if coarser else None
-        self.task = nn.Embedding(len(TASKS) + 1, width)  # the last one: no task named
-        self.refine = nn.ModuleList(
-            nn.Conv2d(width, width, 3, 1, 1, padding_mode=mode) for _ in range(convolutions)
-        )
-        nn.init.zeros_(self.task.weight)
-
-    def forward(
-        self, own: Tensor, shared: Tensor | None, projected: Tensor | None, task: Tensor
-    ) -> Tensor:
-        """Mix; `projected` is what `coarser` makes of the coarser level, at its size."""
-        common = self.task(task)[..., None, None]  # (N, C, 1, 1)
-        if self.shared is not None and shared is not None:
-            common = common + self.shared(shared)  # (N, C, h, w)
-        x = self.own(own).unflatten(0, (len(task), -1)) + common[:, None]
-        x = x.flatten(0, 1)
-        if projected is not None:
-            x = x + functional.interpolate(projected, scale_factor=2)
-        x = functional.relu_(x)
-        for refine in self.refine:
-            x = functional.relu_(refine(x) + x)
-        return x
 
 
 class GIFNetBands(nn.Module):
@@ -240,7 +117,7 @@ class GIFNetBands(nn.Module):
         features = [self._encode_finest(planes, bands, sizes)]
         for level, band, size in zip(self.levels[1:], bands[1:], sizes[1:], strict=False):
             seen = torch.stack((torch.tanh(8 * band), size), 2).flatten(0, 1)  # of the finer level
-            features.append(level(_joined(features[-1], seen)))
+            features.append(level(joined(features[-1], seen)))
         return Encoded(planes, bands, sizes, tones, features)
 
     def _encode_finest(self, planes: Tensor, bands: list[Tensor], sizes: list[Tensor]) -> Tensor:
@@ -255,7 +132,7 @@ class GIFNetBands(nn.Module):
                 *(size[..., rows, :].flatten(0, 1)[:, None] for size in sizes[:2]),
             )
             quarters = [functional.pixel_unshuffle(x, 2) for x in seen[:2]]
-            x = self.levels[0](_joined(*quarters, torch.cat(seen[2:], 1)))
+            x = self.levels[0](joined(*quarters, torch.cat(seen[2:], 1)))
             parts.append(x[..., inside, :])
         return torch.cat(parts, 2)
 
@@ -305,8 +182,8 @@ class GIFNetBands(nn.Module):
             size = encoded.sizes[i + 1] - summary.sizes[i + 1]
             seen = torch.stack((size, encoded.tones[i] - summary.brightest[i]), 2).flatten(0, 1)
             mean = summary.total[i - 1] / summary.count
-            shared = _joined(summary.maximum[i - 1], mean, summary.apart(i))
-            own = _joined(encoded.features[i], seen)
+            shared = joined(summary.maximum[i - 1], mean, summary.apart(i))
+            own = joined(encoded.features[i], seen)
             mixing = self.mixings[i]
             x = mixing(own, shared, None if x is None else mixing.coarser(x), kind)
             if i == len(WIDTHS) - 1:
@@ -352,7 +229,7 @@ class GIFNetBands(nn.Module):
                 summary.apart(0, rows).expand(-1, count, -1, -1),
             ]
             own = encoded.features[0][..., rows, :]
-            own = _joined(own, torch.stack(seen, 2).flatten(0, 1))
+            own = joined(own, torch.stack(seen, 2).flatten(0, 1))
             coarse = projected[..., rows.start // 2 : rows.stop // 2, :]
             x = self.mixings[0](own, None, coarse, kind)
             head = self.heads[0](x)[..., inside, :].float().contiguous()
@@ -461,12 +338,6 @@ def _weighed(
     hardness, gain, steering = ways
     weight = torch.exp(_limited(logit + steering * choice) + hardness * rule)
     return weight.sum(1, keepdim=True), (weight * gain * band).sum(1, keepdim=True)
-
-
-def _joined(*parts: Tensor) -> Tensor:
-    """Join maps (N, C, h, w) by their channels, which lie side by side, in the first one's precision."""
-    dtype = parts[0].dtype
-    return torch.cat([x.to(dtype, memory_format=torch.channels_last) for x in parts], 1)
 
 
 def _limited(logit: Tensor) -> Tensor:
