@@ -30,9 +30,9 @@ _HOME = {
     "fuse": "fusion",
     "enhance": "fusion",
     "fuse_stack": "fusion",
-    "WorldGrid": "grids.world_grid",
     "load_model": "models",
     "list_models": "models",
+    "WorldGrid": "grids.world_grid",
 }
 
 

@@ -72,3 +72,25 @@ def test_a_box_in_a_turned_layer():
     layer = Image(np.zeros((40, 50)), rotate=90)
     at = [layer.data_to_world(index) for index in [(10, 20), (15, 30)]]
     assert box_around(WorldGrid.from_layer(layer), at, (0, 1)) == (slice(10, 16), slice(20, 31))
+
+
+@pytest.mark.parametrize("z", [5, 12, 19])
+def test_a_viewer_in_millimetres_beside_a_grid_in_micrometres(z):
+    viewer = ViewerModel()
+    viewer.add_image(np.zeros((20, 8, 9)), scale=(2, 1, 1), translate=(3, 0, 0), units="mm")
+    other = Image(np.zeros((20, 8, 9)), scale=(2e3, 1e3, 1e3), translate=(3e3, 0, 0), units="um")
+    viewer.dims.set_current_step(0, z)
+    whole = (slice(0, 20), slice(0, 8), slice(0, 9))
+    at = plane_at(
+        WorldGrid.from_layer(other), viewer.dims.point, (1, 2), viewer.dims.units, within=whole
+    )
+    assert at == (slice(z, z + 1), slice(0, 8), slice(0, 9))
+
+
+def test_a_plane_within_a_region_is_the_nearest():
+    grid = WorldGrid((20, 8, 9), scale=(2, 1, 1))
+    region = (slice(5, 12), slice(2, 6), slice(None))
+    planes = {0: 5, 12: 6, 23: 11, 90: 11}  # world coordinate: slice
+    for point, z in planes.items():
+        at = plane_at(grid, (point, 0, 0), (1, 2), within=region)
+        assert at == (slice(z, z + 1), slice(2, 6), slice(None))

@@ -1,18 +1,16 @@
 """World grids against napari's own layers."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from napari.layers import Image
 
 from napari_gifnet.errors import ImageError, OptionError
-from napari_gifnet.grids.world_grid import (
-    WorldGrid,
-    common_grid,
-    index_map,
-    overlap,
-    same_grid,
-    unit_note,
-)
+from napari_gifnet.grids.pairs import common_grid, index_map, overlap, same_grid, unit_note
+from napari_gifnet.grids.units import unit_factor
+from napari_gifnet.grids.world_grid import WorldGrid
 
 pytestmark = pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
 
@@ -247,3 +245,98 @@ def test_index_map_agrees_with_napari():
     matrix, offset = index_map(WorldGrid.from_layer(a), WorldGrid.from_layer(b))
     index = np.array([2, 5, 1])
     np.testing.assert_allclose(matrix @ index + offset, b.world_to_data(a.data_to_world(index)))
+
+
+def test_a_grid_for_scripts():
+    g = WorldGrid((6, 7, 8))
+    assert same_grid(g, grid())
+    assert (g.name, g.units, g.axis_labels) == ("image", ("pixel",) * 3, ("-3", "-2", "-1"))
+    g = WorldGrid([6, 7, 8], scale=2.5, translate=(1, 2, 3), units="mm", name="PET")
+    assert same_grid(g, grid(scale=(2.5,) * 3, translate=(1, 2, 3), units="mm"))
+    assert repr(g) == (
+        "<WorldGrid 'PET' of 6×7×8 voxels, axis -3: -0.25 to 14.75 mm, axis -2: 0.75 to 18.25 mm, "
+        "axis -1: 1.75 to 21.75 mm>"
+    )
+
+
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        {"rotate": 30},
+        {"rotate": (10, 20, 30)},
+        {"rotate": [[0, -1], [1, 0]]},
+        {"shear": (0.1, 0.2, 0.3), "scale": (3, -2, 1)},
+        {"affine": TILT, "rotate": 5.0},
+    ],
+)
+def test_a_script_places_it_as_napari_does(geometry):
+    g, layer = WorldGrid((6, 7, 8), **geometry), image(**geometry)
+    np.testing.assert_allclose(g.to_world((1, 2, 3)), layer.data_to_world((1, 2, 3)))
+    new = Image(np.zeros(g.shape), **g.layer_kwargs())
+    np.testing.assert_allclose(new.data_to_world((1, 2, 3)), layer.data_to_world((1, 2, 3)))
+
+
+def test_a_grid_is_independent_of_what_it_was_made_from():
+    scale = np.ones(2)
+    g = WorldGrid((5, 5), scale=scale)
+    scale[:] = 7
+    np.testing.assert_array_equal(g.to_world((1, 1)), (1, 1))
+
+
+@pytest.mark.parametrize(
+    ("geometry", "words"),
+    [
+        ({"shape": ()}, r"has shape \(\)"),
+        ({"shape": 5}, "has shape 5: expected one whole number"),
+        ({"shape": (5, 0)}, "has shape"),
+        ({"shape": (5, 2.5)}, "has shape"),
+        ({"scale": (1, 1, 1)}, r"has 2 axes and scale of shape \(3,\): expected one number, or"),
+        ({"scale": (1, 0)}, "voxels without extent"),
+        ({"scale": np.nan}, "scale nan: expected finite numbers"),
+        ({"translate": (0, np.inf)}, "translate .*: expected finite numbers"),
+        ({"translate": "left"}, "translate 'left': expected finite numbers"),
+        ({"rotate": np.ones((2, 2))}, "voxels without extent: .*can be undone"),
+        ({"rotate": (1, 2, 3)}, r"has 2 axes and rotate of shape \(3,\)"),
+        ({"shear": (1, 2, 3)}, "has 2 axes and 3 values of shear: expected 1"),
+        ({"affine": np.eye(2)}, r"affine of shape \(2, 2\): expected a matrix of 3×3"),
+        ({"affine": [[1, 0, 0], [0, 1, 0], [1, 0, 1]]}, "last row"),
+        ({"units": ("mm",)}, "has 2 axes and units"),
+        ({"units": "parsnip"}, "unit 'parsnip', which nobody knows"),
+        ({"axis_labels": "xyz"}, "has 2 axes and axis_labels"),
+    ],
+)
+def test_numbers_that_are_no_place(geometry, words):
+    with pytest.raises(ImageError, match=words) as error:
+        WorldGrid(**{"shape": (5, 6), "name": "scan", **geometry})
+    assert "'scan'" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("unit", "into", "factor"),
+    [
+        ("mm", "millimeter", 1),
+        ("um", "nm", 1000),
+        ("μm", "mm", 0.001),
+        ("µm", "micron", 1),
+        ("Å", "nm", 0.1),
+        ("inch", "mm", 25.4),
+        ("ms", "second", 0.001),
+        ("mile", "m", 1609.344),
+        ("px", "pixel", 1),
+        ("s", "mm", None),
+        ("pixel", "mm", None),
+        ("parsnip", "mm", None),
+    ],
+)
+def test_units_are_those_of_pint(unit, into, factor):
+    assert unit_factor(unit, into) == (None if factor is None else pytest.approx(factor, rel=1e-12))
+
+
+def test_units_are_known_without_napari():
+    """pint comes with napari; a command line that resamples does without."""
+    code = (
+        "import sys; sys.modules['pint'] = None; from napari_gifnet import WorldGrid\n"
+        "print(WorldGrid((2, 2), units='mm').to_index((1000, 0), ('um', 'um')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[1. 0.]\n"

@@ -146,17 +146,13 @@ def heat(unit: np.ndarray) -> np.ndarray:
 def _grid(image: SampleImage) -> Any:
     from napari_gifnet.grids.world_grid import WorldGrid
 
-    n = image.data.ndim
     return WorldGrid(
-        name=image.name,
-        shape=image.data.shape,
-        scale=np.array(image.scale),
-        translate=np.array(image.translate),
-        rotate=np.eye(n),
-        shear=np.eye(n),
-        affine=np.eye(n + 1),
-        units=(image.units,) * n,
+        image.data.shape,
+        scale=image.scale,
+        translate=image.translate,
+        units=image.units,
         axis_labels=image.axis_labels,
+        name=image.name,
     )
 
 

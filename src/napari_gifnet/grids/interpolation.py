@@ -31,7 +31,8 @@ from scipy import ndimage, sparse
 
 from napari_gifnet.errors import ImageError, OptionError
 
-from .world_grid import TOLERANCE, WorldGrid, index_map, within
+from .pairs import TOLERANCE, index_map, within
+from .world_grid import WorldGrid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -286,10 +287,12 @@ def _as_floats(values: Any, ndim: int) -> tuple[Floats, Floats | None]:
 
 
 def computed(values: Any) -> Any:
+    """Return a NumPy array of a part, which may be dask's."""
     return values.compute() if hasattr(values, "__dask_graph__") else values
 
 
 def volume(box: Box) -> int:
+    """Return how many voxels a box holds."""
     return math.prod(part.stop - part.start for part in box)
 
 

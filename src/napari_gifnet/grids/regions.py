@@ -9,7 +9,9 @@ import numpy as np
 
 from napari_gifnet.errors import ImageError
 
-from .world_grid import TOLERANCE, WorldGrid, unit_factors
+from .pairs import TOLERANCE
+from .units import unit_factors
+from .world_grid import WorldGrid
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -36,6 +38,7 @@ def plane_at(
     Parameters
     ----------
     grid : WorldGrid
+        Of the image that is shown.
     point : array-like, shape (m,)
         World coordinates, ``viewer.dims.point``; trailing axes are aligned.
     axes : pair of int
@@ -45,10 +48,21 @@ def plane_at(
     within : tuple of slice, optional
         A region of the grid: the plane is cut to it, the nearest one where it has none there.
 
+    Returns
+    -------
+    tuple of slice
+        One for each axis of the grid, of length 1 along those that are not displayed.
+
     Raises
     ------
     ImageError
-        If the grid has no plane there, and no region was given.
+        The grid has no plane there, and no region was given.
+
+    Examples
+    --------
+    >>> pet = WorldGrid((61, 88, 74), scale=2.5, units="mm", name="PET")
+    >>> plane_at(pet, (50_000, 0, 0), (1, 2), ("um",) * 3)[0]
+    slice(20, 21, None)
     """
     at = grid.to_world((np.array(grid.shape) - 1) / 2)
     given = np.asarray(point, float)[-grid.ndim :]
@@ -58,15 +72,16 @@ def plane_at(
     inverse = grid.inverse
     index = np.rint(inverse[np.ix_(hidden, hidden)] @ at[hidden] + inverse[hidden, -1]).astype(int)
     region = [slice(None)] * grid.ndim if within is None else list(within)
-    for axis, i in zip(hidden, index, strict=True):
+    allowed = grid.ranges(region)
+    for axis, i in zip(hidden, index.tolist(), strict=True):
         if within is not None:
-            i = min(max(i, within[axis].start), within[axis].stop - 1)
-        elif not 0 <= i < grid.shape[axis]:
+            i = min(max(i, allowed[axis].start), allowed[axis].stop - 1)
+        elif i not in allowed[axis]:
             raise ImageError(
                 f"the current slice lies outside of {grid.name!r}, which spans {grid.extent_text}; "
                 "move the slider to it, or fuse all slices"
             )
-        region[axis] = slice(int(i), int(i) + 1)
+        region[axis] = slice(i, i + 1)
     return tuple(region)
 
 
@@ -78,16 +93,28 @@ def box_around(
     Parameters
     ----------
     grid : WorldGrid
+        Of the image that the box is cut out of.
     points : array-like, shape (k, m)
         World coordinates: the corners of a view, the vertices of a shape.
     axes : pair of int
+        The axes of the grid along which it is cut.
     units : sequence of units, optional
         Those of the points, where they are not the grid's.
+
+    Returns
+    -------
+    tuple of slice
+        One for each axis of the grid.
 
     Raises
     ------
     ImageError
-        If the box lies outside of the grid.
+        The box lies outside of the grid.
+
+    Examples
+    --------
+    >>> box_around(WorldGrid((40, 50)), [(9.6, 20), (15, 30.4)], (0, 1))
+    (slice(10, 16, None), slice(20, 31, None))
     """
     index = grid.to_index(points, units)
     low = np.floor(index.min(axis=0) + 0.5 + TOLERANCE).astype(int)

@@ -56,6 +56,12 @@ def resample(data: Any, source: WorldGrid, target: WorldGrid, *, order: Literal[
     See Also
     --------
     Resampled : The same, computed plane by plane when it is looked at.
+
+    Examples
+    --------
+    >>> ramp = np.arange(4.0) * np.ones((4, 1))
+    >>> resample(ramp, WorldGrid((4, 4)), WorldGrid((2, 3), translate=(1, 0.5)))[0]
+    array([0.5, 1.5, 2.5], dtype=float32)
     """
     mapping = IndexMap.between(data, source, target, order)
     lacking = mapping.free[: target.ndim - source.ndim]

@@ -1,4 +1,4 @@
-"""World grids: where the voxels of a layer lie, and how two layers come to lie on one grid.
+"""World grids: where the voxels of an image lie.
 
 napari's conventions hold throughout. Index (0, …, 0) is the *centre* of the first voxel, which
 reaches from −½ to ½. Index → world is ``affine · (rotate · shear · scale · index + translate)``.
@@ -8,50 +8,88 @@ a grid.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import product
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.linalg import block_diag
 
 from napari_gifnet.errors import ImageError, OptionError
 
+from .placement import (
+    as_labels,
+    as_matrix,
+    as_rotation,
+    as_shear,
+    as_units,
+    as_vector,
+    check_invertible,
+    check_shape,
+)
+from .units import short_name, unit_factors
+
 if TYPE_CHECKING:
     from napari.layers import Image
     from numpy.typing import ArrayLike, NDArray
 
-TOLERANCE = 0.01
-"""Displacements below this fraction of a voxel count as none: file headers round their numbers."""
 
-_UNITLESS = {"pixel", "dimensionless"}
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False, init=False)
 class WorldGrid:
-    """The grid of n-D voxels that a layer fills, and its place in the world.
+    """A grid of n-D voxels, and its place in the world.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Voxels along each axis, colour channels left out.
+    scale : float or sequence of n floats
+        Step from voxel to voxel along each axis, in `units`; negative where an axis is flipped.
+    translate : float or sequence of n floats
+        World coordinates, in `units`, of the centre of voxel (0, …, 0).
+    rotate : float, three floats, or array (m, m), optional
+        As in napari: degrees in the plane of the last two axes; or yaw, pitch and roll of the last
+        three, in degrees; or a matrix of the last m axes.
+    shear : array (n, n) or (n (n − 1) / 2,), optional
+        As in napari: a matrix, or what stands above the diagonal of one, row by row.
+    affine : array (n + 1, n + 1), optional
+        What is done to the world coordinates that come of all of that, homogeneous, in `units`.
+    units : str or sequence of n str
+        Of the world's axes: "mm", "micrometer", "s", …; "pixel" for none.
+    axis_labels : sequence of n str, optional
+        By default "-n" to "-1", as in napari.
+    name : str
+        Of the image, for messages.
 
     Attributes
     ----------
-    name : str
-        Name of the layer, for messages.
     shape : tuple of int
-        Voxels along each axis, RGB channels left out.
     scale, translate : array, shape (n,)
-        As in napari, in `units`.
     rotate, shear : array, shape (n, n)
-        As in napari, always as matrices.
     affine : array, shape (n + 1, n + 1)
-        napari's extra affine, from physical to world coordinates.
-    units : tuple of str
-        Unit of each world axis, as pint spells it; "pixel" where the layer has none.
-    axis_labels : tuple of str
+    units, axis_labels : tuple of str
+    name : str
+
+    Raises
+    ------
+    ImageError
+        A length does not fit, a number is not finite, voxels have no extent, or a unit is unknown.
+
+    See Also
+    --------
+    common_grid : The grid on which two images are fused.
+
+    Examples
+    --------
+    >>> pet = WorldGrid((61, 88, 74), scale=2.5, units="mm", name="PET")
+    >>> pet
+    <WorldGrid 'PET' of 61×88×74 voxels, axis -3: -1.25 to 151.25 mm, \
+axis -2: -1.25 to 218.75 mm, axis -1: -1.25 to 183.75 mm>
+    >>> pet.to_world((0, 1, 2)).tolist()
+    [0.0, 2.5, 5.0]
     """
 
-    name: str
     shape: tuple[int, ...]
     scale: NDArray[np.float64]
     translate: NDArray[np.float64]
@@ -60,6 +98,41 @@ class WorldGrid:
     affine: NDArray[np.float64]
     units: tuple[str, ...]
     axis_labels: tuple[str, ...]
+    name: str
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        *,
+        scale: ArrayLike = 1.0,
+        translate: ArrayLike = 0.0,
+        rotate: ArrayLike | None = None,
+        shear: ArrayLike | None = None,
+        affine: ArrayLike | None = None,
+        units: str | Sequence[str] = "pixel",
+        axis_labels: Sequence[str] | None = None,
+        name: str = "image",
+    ) -> None:
+        shape = check_shape(shape, name)
+        n = len(shape)
+        values = {
+            "shape": shape,
+            "scale": as_vector(scale, n, "scale", name),
+            "translate": as_vector(translate, n, "translate", name),
+            "rotate": as_rotation(rotate, n, name),
+            "shear": as_shear(shear, n, name),
+            "affine": as_matrix(affine, n + 1, "affine", name),
+            "units": as_units(units, n, name),
+            "axis_labels": as_labels(axis_labels, n, name),
+            "name": name,
+        }
+        for field, value in values.items():
+            object.__setattr__(self, field, value)
+        check_invertible(self.matrix, name)
+
+    def __repr__(self) -> str:
+        voxels = "×".join(map(str, self.shape))
+        return f"<WorldGrid {self.name!r} of {voxels} voxels, {self.extent_text}>"
 
     @classmethod
     def from_layer(cls, layer: Image, level: int = 0) -> WorldGrid:
@@ -72,21 +145,16 @@ class WorldGrid:
             raise OptionError(
                 f"layer {layer.name!r} has no level {level}; choose one of 0 to {len(shapes) - 1}"
             )
-        shear = np.asarray(layer.shear, float)
-        if shear.ndim == 1:
-            upper = np.eye(layer.ndim)
-            upper[np.triu_indices(layer.ndim, 1)] = shear
-            shear = upper
         finest = cls(
-            name=layer.name,
-            shape=shapes[0],
-            scale=np.array(layer.scale, float),
-            translate=np.array(layer.translate, float),
-            rotate=np.array(layer.rotate, float),
-            shear=shear,
-            affine=np.array(layer.affine.affine_matrix, float),
+            shapes[0],
+            scale=layer.scale,
+            translate=layer.translate,
+            rotate=layer.rotate,
+            shear=layer.shear,
+            affine=layer.affine.affine_matrix,
             units=tuple(str(unit) for unit in layer.units),
-            axis_labels=tuple(layer.axis_labels),
+            axis_labels=layer.axis_labels,
+            name=layer.name,
         )
         step = np.divide(shapes[0], shapes[level])
         return finest._lattice((step - 1) / 2, step, shapes[level])
@@ -119,7 +187,7 @@ class WorldGrid:
     def extent_text(self) -> str:
         """The extent in words, as "axis z: 0 to 12 mm, axis y: -3 to 20 mm"."""
         return ", ".join(
-            f"axis {axis}: {low:.6g} to {high:.6g} {_short(unit)}"
+            f"axis {axis}: {low:.6g} to {high:.6g} {short_name(unit)}"
             for axis, low, high, unit in zip(
                 self.axis_labels, *self.extent, self.units, strict=True
             )
@@ -224,146 +292,3 @@ class WorldGrid:
         """Return the grid whose index i lies at start + step · i of this one."""
         shift = self.rotate @ self.shear @ (self.scale * start)
         return replace(self, shape=shape, scale=self.scale * step, translate=self.translate + shift)
-
-
-def index_map(
-    target: WorldGrid, source: WorldGrid
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return (M, o) so that the voxel of `source` at a voxel i of `target` is M · i + o.
-
-    M has shape (n_source, n_target), with n_target ≥ n_source; leading world axes that only the
-    target has do not matter. Entries that move nothing by `TOLERANCE` of a voxel are exactly 0.
-    """
-    n = source.ndim
-    factors = unit_factors(target.units, source.units)[-n:, None]
-    to_world = np.eye(n + 1, target.ndim + 1)
-    to_world[:-1] = factors * target.matrix[-1 - n : -1]
-    to_world[-1] = np.eye(target.ndim + 1)[-1]
-    matrix, offset = np.split((source.inverse @ to_world)[:-1], [target.ndim], axis=1)
-    moves = np.abs(matrix) * target.shape
-    matrix[(moves < TOLERANCE) & (moves < moves.max(axis=1, keepdims=True))] = 0
-    return matrix, offset[:, 0]
-
-
-def same_grid(a: WorldGrid, b: WorldGrid) -> bool:
-    """Return whether no voxel of one is more than `TOLERANCE` of a voxel from the other's.
-
-    Shapes must agree on the shared (trailing) axes; leading axes that only one has do not matter.
-    """
-    if a.ndim < b.ndim:
-        a, b = b, a
-    if a.shape[-b.ndim :] != b.shape:
-        return False
-    matrix, offset = index_map(a, b)
-    off = np.abs(matrix - np.eye(b.ndim, a.ndim, a.ndim - b.ndim))
-    return bool((off @ (np.array(a.shape) - 1) + np.abs(offset)).max() <= TOLERANCE)
-
-
-def overlap(a: WorldGrid, b: WorldGrid) -> float:
-    """Return the share of the voxels of `a` that lie in `b`, 0 to 1; sampled if `b` is turned."""
-    a = a.with_leading_axes_of(b)
-    matrix, offset = index_map(a, b)
-    extra = a.ndim - b.ndim
-    low, high = np.zeros(a.ndim), np.array(a.shape) - 1.0
-    if not matrix[:, :extra].any():
-        edges = np.array(list(product(*((-0.5, n - 0.5) for n in b.shape))))
-        corners = np.linalg.solve(matrix[:, extra:], (edges - offset).T).T
-        low[extra:] = np.maximum(low[extra:], np.ceil(corners.min(axis=0) - TOLERANCE))
-        high[extra:] = np.minimum(high[extra:], np.floor(corners.max(axis=0) + TOLERANCE))
-    if (low > high).any():
-        return 0.0
-    most = math.ceil(30_000 ** (1 / a.ndim))
-    samples = []
-    for first, count in zip(low, high - low + 1, strict=True):
-        n = int(min(count, most))
-        samples.append(first - 0.5 + (np.arange(n) + 0.5) * count / n)
-    at = np.stack(np.meshgrid(*samples), axis=-1) @ matrix.T + offset
-    inside = within(at, b.shape).all(axis=-1)
-    return float(inside.mean() * np.prod((high - low + 1) / a.shape))
-
-
-def within(indices: NDArray[np.float64], lengths: int | Sequence[int]) -> NDArray[np.bool_]:
-    """Return which fractional indices lie on voxels: from −½ to length − ½, edges included."""
-    return (indices > -0.5 - TOLERANCE) & (indices < np.asarray(lengths) - 0.5 + TOLERANCE)
-
-
-def common_grid(a: WorldGrid, b: WorldGrid, choice: Literal["a", "b", "finer"] = "a") -> WorldGrid:
-    """Return the grid on which `a` and `b` are fused.
-
-    Parameters
-    ----------
-    a, b : WorldGrid
-        Leading axes that only one of them has are those of the result, too.
-    choice : "a", "b" or "finer"
-        Whose grid it is; "finer" is that of the smaller voxels, `a`'s if they are alike.
-
-    Raises
-    ------
-    ImageError
-        If they do not overlap, or a plane is to be the grid of a stack that is turned out of it.
-    OptionError
-        If `choice` is none of the three.
-    """
-    if choice not in ("a", "b", "finer"):
-        raise OptionError(f"grid {choice!r} is unknown; choose 'a', 'b' or 'finer'")
-    if choice == "finer":
-        large, small = (a, b) if a.ndim >= b.ndim else (b, a)
-        matrix, _ = index_map(large, small)
-        ratio = abs(np.linalg.det(matrix[:, -small.ndim :]))  # voxels of small in one of large
-        finer = small if ratio > 1 + TOLERANCE else large if ratio < 1 - TOLERANCE else a
-        choice = "a" if finer is a else "b"
-    target, source = (a, b) if choice == "a" else (b, a)
-    target = target.with_leading_axes_of(source)
-    if overlap(target, source) == 0:
-        raise ImageError(
-            f"the layers do not overlap: {a.name!r} spans {a.extent_text}; {b.name!r} spans "
-            f"{b.extent_text}; check their scale, translate and units"
-        )
-    return target
-
-
-def unit_note(a: WorldGrid, b: WorldGrid) -> str | None:
-    """Return a sentence on axes whose units have nothing in common, None if there are none.
-
-    Numbers in such units (pixel and mm, most often) are taken as the same, as napari draws them.
-    """
-    for axis, unit_a, unit_b in zip(
-        reversed(a.axis_labels), reversed(a.units), reversed(b.units), strict=False
-    ):
-        if _unit_factor(unit_a, unit_b) is None and not {unit_a, unit_b} <= _UNITLESS:
-            return (
-                f"along axis {axis}, {a.name!r} is in {_short(unit_a)} and {b.name!r} in "
-                f"{_short(unit_b)}; one is taken for the other, as napari does"
-            )
-    return None
-
-
-def unit_factors(units: Sequence[Any], into: Sequence[Any]) -> NDArray[np.float64]:
-    """Return what numbers in `units` are multiplied by, axis by axis, trailing axes aligned."""
-    shared = min(len(units), len(into))
-    factors = [
-        _unit_factor(str(unit), str(wanted))
-        for unit, wanted in zip(units[-shared:], into[-shared:], strict=True)
-    ]
-    return np.array([1.0 if factor is None else factor for factor in factors])
-
-
-@lru_cache
-def _unit_factor(unit: str, into: str) -> float | None:
-    """Return what a number in `unit` is multiplied by, None if the two have nothing in common."""
-    if unit == into:
-        return 1.0
-    import pint
-
-    try:
-        return float(pint.get_application_registry().convert(1.0, unit, into))
-    except pint.PintError:
-        return None
-
-
-def _short(unit: str) -> str:
-    if unit in _UNITLESS:
-        return unit
-    import pint
-
-    return f"{pint.get_application_registry().Unit(unit):~}"

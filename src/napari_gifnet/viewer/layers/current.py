@@ -10,7 +10,8 @@ import numpy as np
 
 from napari_gifnet.errors import OptionError
 from napari_gifnet.grids.regions import displayed_axes, plane_at
-from napari_gifnet.grids.world_grid import WorldGrid, unit_factors
+from napari_gifnet.grids.units import unit_factors
+from napari_gifnet.grids.world_grid import WorldGrid
 
 from .source import check_layer
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from napari_gifnet.backend import Backend
 from napari_gifnet.errors import ImageError, OptionError
-from napari_gifnet.grids.world_grid import WorldGrid, common_grid, overlap, unit_note
+from napari_gifnet.grids.pairs import common_grid, overlap, unit_note
+from napari_gifnet.grids.world_grid import WorldGrid
 from napari_gifnet.models import Model
 from napari_gifnet.planes.job import Job, resolve
 from napari_gifnet.planes.ranges import Range

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_gifnet.errors import ImageError
+from napari_gifnet.grids.pairs import same_grid
 from napari_gifnet.grids.resample import Resampled
-from napari_gifnet.grids.world_grid import WorldGrid, same_grid
+from napari_gifnet.grids.world_grid import WorldGrid
 from napari_gifnet.planes.arrays import as_array, is_dask
 from napari_gifnet.planes.color import Appearance
 from napari_gifnet.planes.image import ImagePlanes
