@@ -230,20 +230,9 @@ def _grid_of(shape: tuple[int, ...], steps: tuple[float, float]) -> WorldGrid:
     """Return the grid of a stack of planes whose pixels are so long and begin at one corner."""
     from napari_gifnet.grids.world_grid import WorldGrid
 
-    count = len(shape)
-    scale = np.ones(count)
+    scale = np.ones(len(shape))
     scale[-2:] = steps
-    return WorldGrid(
-        name="bands",
-        shape=shape,
-        scale=scale,
-        translate=(scale - 1) / 2,
-        rotate=np.eye(count),
-        shear=np.eye(count),
-        affine=np.eye(count + 1),
-        units=("pixel",) * count,
-        axis_labels=("",) * count,
-    )
+    return WorldGrid(shape, scale=scale, translate=(scale - 1) / 2)
 
 
 def _result_axes(job: Job, a: ImageFile, b: ImageFile) -> str:
