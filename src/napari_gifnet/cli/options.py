@@ -90,6 +90,14 @@ DtypeName = Annotated[
         show_default="float32 for TIFF, uint8 for PNG and JPEG",
     ),
 ]
+NoData = Annotated[
+    float | None,
+    typer.Option(
+        metavar="VALUE",
+        help="Pixels of this value are missing, as in scenes that do not fill their frame.",
+        show_default="what a TIFF says of itself",
+    ),
+]
 DeviceName = Annotated[
     str,
     typer.Option(
