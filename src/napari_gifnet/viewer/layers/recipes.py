@@ -192,9 +192,10 @@ def find_difference(sources: Sequence[Source]) -> str | None:
         images.append(image)
     if len(images) == 2:
         names = sources[0].facts["path"], sources[1].facts["path"]
+        first, second = images
         try:
-            check_pixel_sizes(*images, names)
-            align_axes(*images, names)
+            check_pixel_sizes(first, second, names)
+            align_axes(first, second, names)
         except GIFNetError as error:
             return str(error).partition(":")[0]
     return None
