@@ -191,10 +191,11 @@ def find_difference(sources: Sequence[Source]) -> str | None:
             return f"the command line reads other pixels from {path} than layer {layer} has"
         images.append(image)
     if len(images) == 2:
+        first, second = images
         names = sources[0].facts["path"], sources[1].facts["path"]
         try:
-            check_pixel_sizes(*images, names)
-            align_axes(*images, names)
+            check_pixel_sizes(first, second, names)
+            align_axes(first, second, names)
         except GIFNetError as error:
             return str(error).partition(":")[0]
     return None
