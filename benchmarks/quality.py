@@ -19,7 +19,7 @@ import numpy as np
 from skimage import io
 from tqdm import tqdm
 
-from napari_gifnet import fuse, list_models
+from napari_gifnet import fuse, list_models, load_model
 from napari_gifnet.baselines import BASELINES, list_baselines
 from napari_gifnet.checkpoints import BANDS
 from napari_gifnet.errors import MissingDependencyError

@@ -64,6 +64,15 @@ _MODELS = (
         path=Path(__file__).with_name("weights") / "gifnet.safetensors",
     ),
     ModelInfo(
+        name="gifnet-bands",
+        summary=(
+            "Weighs any number of images in a pyramid, fast; trained by this project on free "
+            "pictures; ships with the package."
+        ),
+        licence="BSD-3-Clause; training data in weights/README.md",
+        path=Path(__file__).with_name("weights") / "gifnet-bands.safetensors",
+    ),
+    ModelInfo(
         name="gifnet-cvpr2025",
         summary="The checkpoint published with the CVPR 2025 paper; downloaded on first use (3.4 MB).",
         licence="none stated: for your own use, not to be passed on",
@@ -110,7 +119,7 @@ def list_models() -> tuple[ModelInfo, ...]:
     Examples
     --------
     >>> [model.name for model in list_models()]
-    ['gifnet', 'gifnet-cvpr2025']
+    ['gifnet', 'gifnet-bands', 'gifnet-cvpr2025']
     """
     return _MODELS
 

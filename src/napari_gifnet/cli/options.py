@@ -59,6 +59,31 @@ ModelName = Annotated[
         autocompletion=lambda: [model.name for model in list_models()],
     ),
 ]
+ModelForCount = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        help="A name that `gifnet models` lists, a method without a network (mean, maximum, pyramid, "
+        "mertens), or the path of a checkpoint.",
+        show_default="gifnet for two images, gifnet-bands for more",
+        autocompletion=lambda: [model.name for model in list_models()],
+    ),
+]
+HeightMap = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="TIFF",
+        help="Of focus planes: where along the axis each pixel comes from, as a second file.",
+    ),
+]
+StackAxis = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LETTER",
+        help="Of one file that holds a stack: the axis along which its planes lie.",
+        show_default="Z, or the only one",
+    ),
+]
 _POLICIES = (
     "How values become black to white: dtype (all of an integer type), minmax, percentile (0.1 to "
     "99.9), LOW,HIGH, or auto: as dtype for 8 bits and for floats within 0 and 1, else as minmax."

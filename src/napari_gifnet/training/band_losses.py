@@ -59,8 +59,8 @@ def truth_losses(fused: Fused, batch: BandBatch) -> dict[str, Tensor]:
 
 
 def decibels(plane: Tensor, truth: Tensor) -> Tensor:
-    """Mean squared error on a logarithmic scale, so that a sample near its truth is still improved."""
-    return torch.log(losses.squared_distance(plane, truth) / 2e-6 + 1)
+    """Mean squared error on a logarithmic scale, until it is as small as 45 dB."""
+    return torch.log(losses.squared_distance(plane, truth) / 3e-5 + 1)
 
 
 def likeness_losses(fused: Tensor, planes: Tensor) -> dict[str, Tensor]:
@@ -88,12 +88,12 @@ def _of_pair(fused: Tensor, a: Tensor, b: Tensor) -> dict[str, Tensor]:
     differences = losses.correlation_of_differences(a, b, plain) - (
         losses.correlation_of_differences(a, b, fused)
     )
-    dullness = 1 - losses.sharpness(fused) / losses.sharpness(plain)
+    dullness = 0.98 - losses.sharpness(fused) / losses.sharpness(plain)
     target = losses.salient_intensity(a, b)
     return {
         "edges": 1 - losses.gradient_transfer(a, b, fused),
         "information": 2 - information[:n] - information[n:],
-        "differences": (differences + 0.05).relu(),
+        "differences": (differences + 0.03).relu(),
         "sharpness": dullness.relu(),
         "structure": 1 - (similarity[:n] + similarity[n:]) / 2,
         "gradient": losses.gradient_distance(losses.stronger_gradient(a, b), fused),
