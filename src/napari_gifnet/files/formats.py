@@ -98,7 +98,9 @@ def read(path: str | Path, *, nodata: float | None = None) -> ImageFile:
         raise FileError(f"{path} cannot be read: {reason}.") from error
     except Exception as error:  # a damaged file can raise nearly anything
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise FileError(f"{path} cannot be read as an image: {reason}.") from error
+        raise FileError(
+            f"{path} cannot be read as an image: it seems to be damaged ({reason})."
+        ) from error
 
 
 def write(

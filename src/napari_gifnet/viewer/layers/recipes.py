@@ -191,6 +191,7 @@ def find_difference(sources: Sequence[Source]) -> str | None:
             return f"the command line reads other pixels from {path} than layer {layer} has"
         images.append(image)
     if len(images) == 2:
+        first, second = images
         names = sources[0].facts["path"], sources[1].facts["path"]
         first, second = images
         try:
