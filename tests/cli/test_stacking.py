@@ -52,7 +52,16 @@ def test_a_file_for_each_plane(planes, model):
 
 def test_one_file_that_holds_the_stack(planes, model):
     said = gifnet(
-        "stack.tif", "-o", "flat.png", "--task", "multi_focus", "--height", "h.tif", *model
+        "stack.tif",
+        "-o",
+        "flat.tif",
+        "--dtype",
+        "uint8",
+        "--task",
+        "multi_focus",
+        "--height",
+        "h.tif",
+        *model,
     )
     assert "height in µm, from the first plane on" in said
     height = read("h.tif")
@@ -60,7 +69,9 @@ def test_one_file_that_holds_the_stack(planes, model):
     assert height.spacing["X"] == (2, "µm")
     _, index = fuse_stack(planes, model=str(model[1]), precision="float32", return_index=True)
     np.testing.assert_allclose(height.data, 20 * index, atol=1e-3)
-    assert read("flat.png").data.dtype == np.uint8
+    flat = read("flat.tif")
+    assert flat.data.dtype == np.uint8
+    assert flat.spacing["Y"] == (2, "µm")
 
 
 def test_the_axis_of_a_file_with_several(planes, model):
