@@ -104,9 +104,10 @@ def _of_pair(fused: Tensor, a: Tensor, b: Tensor) -> dict[str, Tensor]:
 
 
 def missing_relief(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
-    """How much of the plain mean's contrast between regions of some 10 to 50 pixels is lost, (N,).
+    """Which share of the plain mean's contrast between regions of some 10 to 50 pixels is lost, (N,).
 
-    So a region of low uptake stands out from its surroundings even where the other plane is brighter.
+    A fifth may be lost. So a region of low uptake stands out from its surroundings even where the other
+    plane is brighter, and a dim plane is not drowned.
     """
 
     def relief(x: Tensor) -> Tensor:
@@ -114,5 +115,5 @@ def missing_relief(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
         return losses.blur(x, 3) - losses.blur(x, 13)
 
     wanted = relief((a + b) / 2)
-    missing = 0.8 * wanted.abs() - wanted.sign() * relief(fused)
-    return missing.relu().mean((1, 2, 3))
+    missing = (0.8 * wanted.abs() - wanted.sign() * relief(fused)).relu()
+    return missing.mean((1, 2, 3)) / (wanted.abs().mean((1, 2, 3)) + 0.002)
