@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["TASKS", "Level", "Mixing", "joined"]
+__all__ = ["TASKS", "Level", "Mixing", "Pointwise", "joined"]
 
 TASKS = (
     "infrared_visible",
@@ -17,6 +17,17 @@ TASKS = (
     "pansharpening",
 )
 """The presets the network may be told of; what it is not told, it takes from the planes."""
+
+
+class Pointwise(nn.Conv2d):
+    """A 1x1 convolution as a product of matrices: channels lie side by side."""
+
+    def __init__(self, into: int, width: int, bias: bool = True) -> None:
+        super().__init__(into, width, 1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        product = functional.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias)
+        return product.permute(0, 3, 1, 2)
 
 
 class Level(nn.Module):
@@ -30,7 +41,7 @@ class Level(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = functional.relu_(self.enter(x))
-        return x if self.refine is None else functional.relu_(self.refine(x) + x)
+        return x if self.refine is None else functional.relu_(self.refine(x).add_(x))
 
 
 class Mixing(nn.Module):
@@ -50,9 +61,9 @@ class Mixing(nn.Module):
     ) -> None:
         super().__init__()
         mode = "replicate" if replicate else "zeros"
-        self.own = nn.Conv2d(width + compared, width, 1)
-        self.shared = nn.Conv2d(2 * width + 1, width, 1) if shared else None
-        self.coarser = nn.Conv2d(coarser, width, 1, bias=False) if coarser else None
+        self.own = Pointwise(width + compared, width)
+        self.shared = Pointwise(2 * width + 1, width) if shared else None
+        self.coarser = Pointwise(coarser, width, bias=False) if coarser else None
         self.task = nn.Embedding(len(TASKS) + 1, width)  # the last one: no task named
         self.refine = nn.ModuleList(
             nn.Conv2d(width, width, 3, 1, 1, padding_mode=mode) for _ in range(convolutions)
@@ -66,13 +77,13 @@ class Mixing(nn.Module):
         common = self.task(task)[..., None, None]  # (N, C, 1, 1)
         if self.shared is not None and shared is not None:
             common = common + self.shared(shared)  # (N, C, h, w)
-        x = self.own(own).unflatten(0, (len(task), -1)) + common[:, None]
-        x = x.flatten(0, 1)
+        x = self.own(own)
+        x.unflatten(0, (len(task), -1)).add_(common[:, None])
         if projected is not None:
-            x = x + functional.interpolate(projected, scale_factor=2)
+            x = x.add_(functional.interpolate(projected, scale_factor=2))
         x = functional.relu_(x)
         for refine in self.refine:
-            x = functional.relu_(refine(x) + x)
+            x = functional.relu_(refine(x).add_(x))
         return x
 
 

@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from napari_gifnet.pyramid import LEVELS, collapse, decompose
 
-from .band_layers import TASKS, Level, Mixing, joined
+from .band_layers import TASKS, Level, Mixing, Pointwise, joined
 from .band_maps import Encoded, Finest, Fused, Summary, Sums
 
 __all__ = ["ALIGNMENT", "HALO", "TASKS", "Fused", "GIFNetBands", "padded"]
@@ -78,9 +78,9 @@ class GIFNetBands(nn.Module):
         # level 1: four pixels' selection, four pixels' logits of band 0, its other three and how much its
         # rule counts in the selection, the four of band 1, the gate
         self.heads = nn.ModuleList(
-            nn.Conv2d(width, 17 if i == 0 else 4, 1) for i, width in enumerate(WIDTHS)
+            Pointwise(width, 17 if i == 0 else 4) for i, width in enumerate(WIDTHS)
         )
-        self.base = nn.Conv2d(fourth, 2, 1)
+        self.base = Pointwise(fourth, 2)
         for head in (*self.heads, self.base):
             nn.init.normal_(head.weight, std=0.02)
             nn.init.zeros_(head.bias)
@@ -114,14 +114,18 @@ class GIFNetBands(nn.Module):
         tones = [_halved(planes)]
         for _ in WIDTHS[1:]:
             tones.append(_halved(tones[-1]))
-        features = [self._encode_finest(planes, bands, sizes)]
-        for level, band, size in zip(self.levels[1:], bands[1:], sizes[1:], strict=False):
-            seen = torch.stack((torch.tanh(8 * band), size), 2).flatten(0, 1)  # of the finer level
-            features.append(level(joined(features[-1], seen)))
+        x = self._encode_finest(planes, bands, sizes)
+        features = [x[:, : WIDTHS[0]]]
+        for i, level in enumerate(self.levels[1:], 2):
+            x = level(x)
+            features.append(x)
+            if i < len(WIDTHS):
+                seen = torch.stack((torch.tanh(8 * bands[i]), sizes[i]), 2).flatten(0, 1)
+                x = joined(x, seen)
         return Encoded(planes, bands, sizes, tones, features)
 
     def _encode_finest(self, planes: Tensor, bands: list[Tensor], sizes: list[Tensor]) -> Tensor:
-        """Return the features of level 1, (N P, C, H/2, W/2)."""
+        """Return the features of level 1 beside its band and its size, (N P, C + 2, H/2, W/2)."""
         parts = []
         for rows, inside in _strips(planes.shape[-2] // 2):
             fine = slice(2 * rows.start, 2 * rows.stop)
@@ -133,7 +137,7 @@ class GIFNetBands(nn.Module):
             )
             quarters = [functional.pixel_unshuffle(x, 2) for x in seen[:2]]
             x = self.levels[0](joined(*quarters, torch.cat(seen[2:], 1)))
-            parts.append(x[..., inside, :])
+            parts.append(joined(x, torch.cat(seen[2::2], 1))[..., inside, :])
         return torch.cat(parts, 2)
 
     def summarise(self, encoded: Encoded, summary: Summary | None = None) -> Summary:

@@ -52,7 +52,7 @@ class BandRun:
 
     pairs: str = ""
     photographs: tuple[str, ...] = ()
-    steps: int = 8500
+    steps: int = 5800
     side: int = 96
     wide_side: int = 160
     pairs_a_step: int = 8
@@ -77,7 +77,7 @@ class BandRun:
             "truth_structure": 1.0,
             "truth_decibels": 1.0,
             "truth_beyond": 20.0,
-            "clipping": 60.0,
+            "clipping": 150.0,
             "selection": 0.6,
             "index": 2.0,
             "edges": 8.0,
@@ -87,6 +87,7 @@ class BandRun:
             "structure": 1.5,
             "gradient": 10.0,
             "intensity": 1.0,
+            "relief": 10.0,
             "beyond": 24.0,
             "invented": 30.0,
         }

@@ -209,7 +209,7 @@ def head(rng: Generator, side: int, texture: Plane | None = None) -> tuple[Plane
             uptake = uptake * (1 + rng.uniform(-0.9, 1.5) * spot)
         uptake = np.where(outside, 0, uptake)
         other = ndimage.gaussian_filter(uptake, rng.uniform(1.2, 4))
-        other = other / (other.max() + 1e-3) * rng.uniform(0.55, 1)
+        other = other / (other.max() + 1e-3) * rng.uniform(0.25, 1)  # dim ones, too
         if rng.random() < 0.6:  # the luma of a map of colours, which need not grow with uptake
             knots = np.clip(np.linspace(0.2, 0.9, 5) + rng.uniform(-0.45, 0.45, 5), 0.05, 1)
             other = np.interp(other, np.linspace(0, 1, 6), [0, *knots]).astype(np.float32)
