@@ -91,8 +91,8 @@ def read(path: str | Path, *, nodata: float | None = None) -> ImageFile:
     --------
     >>> from napari_gifnet.files.samples import FOLDER
     >>> image = read(FOLDER / "pet.tif")
-    >>> image.axes, image.spacing["X"]
-    ('ZYX', Length(value=2.5, unit='mm'))
+    >>> image.axes, image.data.shape
+    ('ZYX', (61, 88, 74))
     """
     path = Path(path)
     reader = read_tiff if find_format(path) is _TIFF else read_photograph
