@@ -190,7 +190,7 @@ def test_results_are_not_overwritten_unasked(pair, checkpoint):
         ("infrared.png visible.png -o f.tif --dtype complex", "--dtype complex"),
         ("infrared.png small.png -o f.png", "on the same grid"),
         ("infrared.png -o f.png", "expected two images"),
-        ("infrared.png visible.png visible.png -o f.png", "3 images were given: expected two"),
+        ("infrared.png visible.png visible.png -o f.png", "expected planes of one size"),
         ("infrared.png visible.png -o f.png --task mri", "--task mri is unknown"),
         ("infrared.png visible.png -o f.png --color a", "--color a asks for the colour of A"),
         ("infrared.png visible.png -o f.png --intensity bright", "--intensity bright"),
