@@ -19,8 +19,9 @@ import numpy as np
 from skimage import io
 from tqdm import tqdm
 
-from napari_gifnet import fuse, list_models
-from napari_gifnet.baselines import BASELINES
+from napari_gifnet import fuse, list_models, load_model
+from napari_gifnet.baselines import BASELINES, list_baselines
+from napari_gifnet.checkpoints import BANDS
 from napari_gifnet.errors import MissingDependencyError
 from napari_gifnet.metrics import METRICS, evaluate
 
@@ -29,25 +30,34 @@ SETS = ("lytro", "vifb", "harvard_pet")
 AUTHORS = SHARED / "golden" / "Final.model"
 DECIMALS = {"EI": 1, "AG": 2, "SF": 1, "EN": 2, "SD": 1, "MI": 2}
 
-Method = Callable[[np.ndarray, np.ndarray], np.ndarray]
+TASKS = {"lytro": "multi_focus", "vifb": "infrared_visible", "harvard_pet": "pet_mri"}
+TASK_NAMED = ", task named"
+"""Behind a model's name: it is told what the pairs of the set are."""
+
+Method = Callable[..., np.ndarray]
 
 
 def available_methods() -> dict[str, Method]:
     """The shipped models, the authors' checkpoint and the baselines, as far as they are there."""
-    methods = {model.name: network(model.name) for model in list_models() if model.shipped}
+    methods = {}
+    for model in list_models():
+        if model.shipped:
+            methods[model.name] = fused_by(model.name)
+        if model.shipped and model.architecture == BANDS:
+            methods[model.name + TASK_NAMED] = fused_by(model.name)
     if AUTHORS.is_file():
-        methods["authors"] = network(AUTHORS)
-    for name, baseline in BASELINES.items():
+        methods["authors"] = fused_by(AUTHORS)
+    for name in list_baselines():
         try:
-            baseline(*np.zeros((2, 8, 8)))
+            BASELINES[name](*np.zeros((2, 8, 8), np.float32))
         except MissingDependencyError as error:
             print(f"without {name}: {error}", file=sys.stderr)
         else:
-            methods[name] = partial(baseline, intensity="dtype", color="gray")
+            methods[name] = fused_by(name)
     return methods
 
 
-def network(model: str | Path) -> Method:
+def fused_by(model: str | Path) -> Method:
     return partial(fuse, model=model, intensity="dtype", color="gray")
 
 
@@ -63,12 +73,14 @@ def find_pairs(folder: Path, limit: int | None) -> list[tuple[Path, Path]]:
     return [(path, folder / "b" / path.name) for path in sorted((folder / "a").iterdir())][:limit]
 
 
-def score(method: Method, pairs: list[tuple[Path, Path]], progress: tqdm) -> dict[str, float]:
+def score(
+    method: Method, pairs: list[tuple[Path, Path]], task: str | None, progress: tqdm
+) -> dict[str, float]:
     """Mean of every metric over the pairs."""
     rows = []
     for path_a, path_b in pairs:
         a, b = read_luma(path_a), read_luma(path_b)
-        fused = np.floor(255 * method(a, b)).astype(np.uint8)
+        fused = np.floor(255 * method(a, b, task=task)).astype(np.uint8)
         rows.append(list(evaluate(a, b, fused).values()))
         progress.update()
     return dict(zip(METRICS, np.mean(rows, axis=0), strict=True))
@@ -96,7 +108,10 @@ def main() -> None:
             parser.error(f"{options.data / name} is no set: expected folders a and b in it")
 
     chosen = {name: methods[name] for name in options.methods}
-    chosen |= {model: network(model) for model in options.model}
+    for model in options.model:
+        chosen[model] = fused_by(model)
+        if load_model(model).architecture == BANDS:
+            chosen[model + TASK_NAMED] = fused_by(model)
     sets = {name: find_pairs(options.data / name, options.limit) for name in options.sets}
 
     lines = [format_row(["set", "method", *METRICS]), "|" + "---|" * (2 + len(METRICS))]
@@ -106,7 +121,8 @@ def main() -> None:
             label = f"{set_name} ({len(pairs)})"
             for method_name, method in chosen.items():
                 progress.set_postfix_str(f"{set_name}, {method_name}")
-                means = score(method, pairs, progress)
+                task = TASKS.get(set_name) if method_name.endswith(TASK_NAMED) else None
+                means = score(method, pairs, task, progress)
                 values = [f"{mean:.{DECIMALS.get(name, 3)}f}" for name, mean in means.items()]
                 lines.append(format_row([label, method_name, *values]))
                 label = ""

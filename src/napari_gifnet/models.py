@@ -33,6 +33,8 @@ class ModelInfo:
         What `load_model` and ``fuse(model=...)`` take.
     summary, licence : str
         One sentence on where the weights come from, and on what terms.
+    architecture : {"gifnet", "gifnet-bands"}
+        What kind of network it is: of two images, or of any number.
     path : Path or None
         Where the weights lie in the installed package; None if they are downloaded.
     url, sha256 : str
@@ -43,6 +45,7 @@ class ModelInfo:
     name: str
     summary: str
     licence: str
+    architecture: str = GIFNET
     path: Path | None = None
     url: str = ""
     sha256: str = ""
@@ -59,6 +62,15 @@ _MODELS = (
         summary="GIFNet trained by this project; ships with the package.",
         licence="BSD-3-Clause; training data in weights/README.md",
         path=Path(__file__).with_name("weights") / "gifnet.safetensors",
+    ),
+    ModelInfo(
+        name="gifnet-bands",
+        summary=(
+            "Weighs any number of images in a pyramid, fast; trained by this project on free "
+            "pictures; ships with the package."
+        ),
+        licence="BSD-3-Clause; training data in weights/README.md",
+        path=Path(__file__).with_name("weights") / "gifnet-bands.safetensors",
     ),
     ModelInfo(
         name="gifnet-cvpr2025",
@@ -107,7 +119,7 @@ def list_models() -> tuple[ModelInfo, ...]:
     Examples
     --------
     >>> [model.name for model in list_models()]
-    ['gifnet', 'gifnet-cvpr2025']
+    ['gifnet', 'gifnet-bands', 'gifnet-cvpr2025']
     """
     return _MODELS
 

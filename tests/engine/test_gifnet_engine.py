@@ -216,7 +216,7 @@ def test_reduced_precision_stays_close(authors_checkpoint, shared, dtype):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_reduced_precision_keeps_the_gray_levels(dtype):
     """With the weights that ship, the rounding of eight bits hides nearly all of the difference."""
-    from skimage.samples import camera, coins
+    from skimage.data import camera, coins
 
     from napari_gifnet import load_model
 

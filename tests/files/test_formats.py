@@ -32,6 +32,9 @@ def noise(shape, dtype):
         ("bands.ome.tif", "float32", "CYX", (4, 6, 7)),
         ("colour.ome.tif", "uint8", "ZYXS", (2, 6, 7, 3)),
         ("odd.tif", "float32", "CZYX", (2, 3, 6, 7)),
+        ("half.tif", "float16", "ZYX", (3, 6, 7)),
+        ("half.ome.tif", "float16", "ZYX", (3, 6, 7)),
+        ("long.ome.tif", "int32", "ZYX", (3, 6, 7)),
     ],
 )
 def test_round_trip(tmp_path, name, dtype, axes, shape):
@@ -216,3 +219,113 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, name):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [(name, b"old")]
+
+
+# --- names
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg"])
+def test_the_longest_name_that_the_file_system_has(tmp_path, suffix):
+    """The temporary name is no longer than the file's own."""
+    for length in (240, 255):
+        path = tmp_path / ("n" * (length - len(suffix)) + suffix)
+        check_destination(path)
+        write(path, noise((6, 7), "uint8"), "YX")
+        assert [each.name for each in tmp_path.iterdir()] == [path.name]
+        path.unlink()
+
+
+def test_names_that_cannot_be_written_are_refused_before(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling.png").symlink_to(tmp_path / "nowhere" / "there.png")
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    before = sorted(tmp_path.iterdir())
+    for name, words in [
+        (252 * "n" + ".png", "too long a name"),
+        (300 * "d" + "/a.png", "too long a name|does not exist"),
+        ("file/a.png", "is a file and no folder"),
+        ("file/b/a.png", "is a file and no folder"),
+        ("dangling.png", "link to a file that is not there"),
+        ("loop.png", "link|cannot be written"),
+        ("a\0b.png", "cannot be written"),
+    ]:
+        with pytest.raises(FileError, match=words) as raised:
+            check_destination(tmp_path / name, overwrite=True)
+        assert str(raised.value).endswith(".")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_folder_that_is_read_only(tmp_path):
+    import os
+
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    folder.chmod(0o500)
+    try:
+        if os.access(folder, os.W_OK):
+            pytest.skip("the administrator may write anywhere")
+        with pytest.raises(FileError, match="cannot be written to"):
+            check_destination(folder / "a.png")
+    finally:
+        folder.chmod(0o700)
+
+
+def test_an_error_while_cleaning_up_hides_nothing(tmp_path):
+    """A path that leads through a file fails in writing, and in taking the temporary file away."""
+    (tmp_path / "file").touch()
+    with pytest.raises(FileError, match="cannot be written"):
+        write(tmp_path / "file" / "a.png", noise((6, 7), "uint8"), "YX")
+
+
+def test_a_source_whose_name_is_not_utf8_can_be_read_and_named(tmp_path):
+    import os
+
+    path = tmp_path / os.fsdecode(b"caf\xe9.png")
+    data = noise((6, 7), "uint8")
+    write(path, data, "YX", description=str(path))
+    np.testing.assert_array_equal(read(path).data, data)
+
+
+# --- photographs
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pngs_are_upright(tmp_path, orientation, dtype, channels):
+    """The orientation lies in a chunk eXIf, which is put into a file that was written without."""
+    import zlib
+
+    shape = (6, 9, 3) if channels == 3 else (6, 9)
+    stored = noise(shape, dtype)
+    write(tmp_path / "a.png", stored, "YXS" if channels == 3 else "YX")
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    body = b"eXIf" + exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+    raw = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(raw[:33] + chunk + raw[33:])
+    turned = {
+        1: stored,
+        2: stored[:, ::-1],
+        3: stored[::-1, ::-1],
+        4: stored[::-1],
+        5: stored.swapaxes(0, 1),
+        6: np.rot90(stored, -1),
+        7: stored[::-1, ::-1].swapaxes(0, 1),
+        8: np.rot90(stored, 1),
+    }
+    np.testing.assert_array_equal(read(tmp_path / "a.png").data, turned[orientation])
+
+
+@pytest.mark.parametrize("form", ["EPS", "TIFF", "GIF", "BMP"])
+def test_what_is_no_png_is_not_opened_as_something_else(tmp_path, form):
+    """Pillow hands some formats to other programs."""
+    Image.fromarray(noise((6, 7), "uint8")).save(tmp_path / "a.png", format=form)
+    with pytest.raises(FileError, match="cannot be read"):
+        read(tmp_path / "a.png")
+
+
+def test_a_long_description_in_a_jpeg(tmp_path):
+    write(tmp_path / "a.jpg", noise((6, 7), "uint8"), "YX", description=100_000 * "long ")
+    assert read(tmp_path / "a.jpg").data.shape == (6, 7)

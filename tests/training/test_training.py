@@ -85,6 +85,24 @@ def test_the_papers_recipe_lowers_each_of_its_losses(pairs, tmp_path):
         assert picture.width == 8 * 16
 
 
+def test_an_interrupted_run_has_each_step_once_in_its_table(pairs, tmp_path):
+    run = small_run(pairs, stem_steps=0, steps=6, batch=1, side=48)
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(step, total, losses):
+        if step == 5:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        train(run, tmp_path, save_every=2, progress=interrupt)
+    train(run, tmp_path, save_every=2)
+    with (tmp_path / "losses.csv").open(newline="") as file:
+        steps = [int(row["step"]) for row in csv.DictReader(file)]
+    assert steps == [1, 2, 3, 4, 5, 6]
+
+
 def test_the_faithful_recipe_learns_with_and_without_the_interaction(pairs):
     run = small_run(pairs, stem_steps=25, steps=3, stem_batch=3, stem_rate=8e-3)
     trainer = Trainer(run, load_scenes(pairs))

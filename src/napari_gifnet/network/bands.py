@@ -20,7 +20,7 @@ the side.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -28,118 +28,24 @@ from torch.nn import functional
 
 from napari_gifnet.pyramid import LEVELS, collapse, decompose
 
+from .band_layers import TASKS, Level, Mixing, Pointwise, joined
+from .band_maps import Encoded, Finest, Fused, Summary, Sums
+
+__all__ = ["ALIGNMENT", "HALO", "TASKS", "Fused", "GIFNetBands", "padded"]
+
 ALIGNMENT = 2**LEVELS
 """Sides of planes, and corners of tiles, are multiples of it."""
 
 HALO = 256
 """Pixels farther away than this do not touch a pixel of the result."""
 
-TASKS = (
-    "infrared_visible",
-    "pet_mri",
-    "multi_focus",
-    "multi_exposure",
-    "nir_visible",
-    "pansharpening",
-)
-"""The presets the network may be told of; what it is not told, it takes from the planes."""
-
 WIDTHS = (16, 24, 32, 48)
 """Features at 1/2, 1/4, 1/8 and 1/16 of the side."""
 
 LOGIT_LIMIT = 15.0
 
-
-class Encoded(NamedTuple):
-    """What is known of planes on their own."""
-
-    planes: Tensor  # (N, P, H, W)
-    bands: list[Tensor]  # LEVELS bands and the base, (N, P, H/2^l, W/2^l)
-    sizes: list[Tensor]  # logarithm of the bands' local size, (N, P, h, w) at levels 1, 1, 2, 3, 4
-    features: list[Tensor]  # (N P, C, h, w) at levels 1 to 4
-
-
-class Summary(NamedTuple):
-    """What all planes together say, whatever their order."""
-
-    count: int
-    strongest: list[Tensor]  # max over planes of |band|, (N, 1, h, w) at levels 0 to 4
-    sizes: list[Tensor]  # max over planes of the bands' sizes, (N, 1, h, w)
-    maximum: list[Tensor]  # of the features of levels 2 to 4, (N, C, h, w)
-    total: list[Tensor]  # Σ of the same
-
-
-class Sums(NamedTuple):
-    """Weighted sums over the planes."""
-
-    bands: list[Tensor]  # Σ weight gain band, and of the base, (N, 1, h, w)
-    weights: list[Tensor]  # Σ weight
-    pixels: Tensor  # Σ weight plane, (N, 1, H, W)
-    positions: Tensor  # Σ weight position
-    shares: Tensor  # Σ weight
-    gate: Tensor  # Σ of the planes' votes for selected pixels, (N, 1, H/2, W/2)
-
-
-class Fused(NamedTuple):
-    """The result, each (N, 1, H, W)."""
-
-    plane: Tensor
-    index: Tensor
-    """Position of the plane that a pixel comes from, between planes where several have a share."""
-    selected: Tensor
-    blended: Tensor
-    gate: Tensor
-    """Share of `selected` in `plane`; the rest is `blended`."""
-
-
-class Level(nn.Module):
-    """Two 3x3 convolutions with a skip; coarse levels replicate their border, as planes are small there."""
-
-    def __init__(self, into: int, width: int, stride: int, replicate: bool) -> None:
-        super().__init__()
-        mode = "replicate" if replicate else "zeros"
-        self.enter = nn.Conv2d(into, width, 3, stride, 1, padding_mode=mode)
-        self.refine = nn.Conv2d(width, width, 3, 1, 1, padding_mode=mode) if stride > 1 else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = functional.relu(self.enter(x))
-        return x if self.refine is None else functional.relu(x + self.refine(x))
-
-
-class Mixing(nn.Module):
-    """A plane's features beside those of all planes and of the coarser level, at one level.
-
-    The finest level, the dearest by far, hears of the other planes from the coarser one.
-    """
-
-    def __init__(
-        self, width: int, coarser: int, sizes: int, convolutions: int, replicate: bool
-    ) -> None:
-        super().__init__()
-        mode = "replicate" if replicate else "zeros"
-        self.own = nn.Conv2d(width + sizes, width, 1)
-        self.shared = nn.Conv2d(2 * width, width, 1) if convolutions else None
-        self.coarser = nn.Conv2d(coarser, width, 1, bias=False) if coarser else None
-        self.task = nn.Embedding(len(TASKS) + 1, width)  # the last one: no task named
-        self.refine = nn.ModuleList(
-            nn.Conv2d(width, width, 3, 1, 1, padding_mode=mode) for _ in range(convolutions)
-        )
-        nn.init.zeros_(self.task.weight)
-
-    def forward(
-        self, own: Tensor, shared: Tensor | None, coarser: Tensor | None, task: Tensor
-    ) -> Tensor:
-        common = self.task(task)[..., None, None]  # (N, C, 1, 1)
-        if self.shared is not None and shared is not None:
-            common = common + self.shared(shared)  # (N, C, h, w)
-        x = self.own(own).unflatten(0, (len(task), -1)) + common[:, None]
-        x = x.flatten(0, 1)
-        if self.coarser is not None and coarser is not None:
-            x = x + functional.interpolate(self.coarser(coarser), scale_factor=2)
-        x = functional.relu(x)
-        for refine in self.refine:
-            x = functional.relu(x + refine(x))
-        return x
+STRIP_ROWS = 32
+"""Rows of half the side that the finest level, most of the work, is computed in: they fit into a cache."""
 
 
 class GIFNetBands(nn.Module):
@@ -162,18 +68,19 @@ class GIFNetBands(nn.Module):
         )
         self.mixings = nn.ModuleList(
             [
-                Mixing(first, second, 2, 0, False),
-                Mixing(second, third, 1, 2, False),
-                Mixing(third, fourth, 1, 1, True),
-                Mixing(fourth, 0, 1, 2, True),
+                Mixing(first, second, 4, 1, False, shared=False),
+                Mixing(second, third, 2, 2, False, shared=True),
+                Mixing(third, fourth, 2, 1, True, shared=True),
+                Mixing(fourth, 0, 2, 2, True, shared=True),
             ]
         )
         # of a band: a logit, the hardness of the pyramid's own rule, a gain, how much the selection steers;
-        # level 1: four pixels' selection, four pixels' logits of band 0, its other three, band 1, the gate
+        # level 1: four pixels' selection, four pixels' logits of band 0, its other three and how much its
+        # rule counts in the selection, the four of band 1, the gate
         self.heads = nn.ModuleList(
-            nn.Conv2d(width, 16 if i == 0 else 4, 1) for i, width in enumerate(WIDTHS)
+            Pointwise(width, 17 if i == 0 else 4) for i, width in enumerate(WIDTHS)
         )
-        self.base = nn.Conv2d(fourth, 2, 1)
+        self.base = Pointwise(fourth, 2)
         for head in (*self.heads, self.base):
             nn.init.normal_(head.weight, std=0.02)
             nn.init.zeros_(head.bias)
@@ -202,22 +109,36 @@ class GIFNetBands(nn.Module):
     def encode(self, planes: Tensor) -> Encoded:
         """Encode planes (N, P, H, W), each on its own."""
         bands = decompose(planes)
-        finest = functional.avg_pool2d(bands[0].abs(), 2)
-        local = [finest, *(functional.avg_pool2d(b.abs(), 3, 1, 1) for b in bands[1:LEVELS])]
+        local = [_halved(bands[0].abs()), *(_mean_of_nine(b.abs()) for b in bands[1:LEVELS])]
         sizes = [torch.log1p(500 * x) / 6 for x in local]
-        squashed = [torch.tanh(8 * b) for b in bands[:LEVELS]]
-        fine = torch.stack((planes, squashed[0]), 2).flatten(0, 1)  # (N P, 2, H, W)
-        x = functional.pixel_unshuffle(fine, 2)
-        features = []
-        for i, level in enumerate(self.levels):
-            if i == 0:
-                seen = torch.stack((squashed[1], sizes[0], sizes[1]), 2).flatten(0, 1)
-                x = level(_last(torch.cat((x, seen), 1)))
-            else:
-                seen = torch.stack((squashed[i], sizes[i]), 2).flatten(0, 1)  # of the level before
-                x = level(_last(torch.cat((x, seen.to(x.dtype)), 1)))
+        tones = [_halved(planes)]
+        for _ in WIDTHS[1:]:
+            tones.append(_halved(tones[-1]))
+        x = self._encode_finest(planes, bands, sizes)
+        features = [x[:, : WIDTHS[0]]]
+        for i, level in enumerate(self.levels[1:], 2):
+            x = level(x)
             features.append(x)
-        return Encoded(planes, bands, sizes, features)
+            if i < len(WIDTHS):
+                seen = torch.stack((torch.tanh(8 * bands[i]), sizes[i]), 2).flatten(0, 1)
+                x = joined(x, seen)
+        return Encoded(planes, bands, sizes, tones, features)
+
+    def _encode_finest(self, planes: Tensor, bands: list[Tensor], sizes: list[Tensor]) -> Tensor:
+        """Return the features of level 1 beside its band and its size, (N P, C + 2, H/2, W/2)."""
+        parts = []
+        for rows, inside in _strips(planes.shape[-2] // 2):
+            fine = slice(2 * rows.start, 2 * rows.stop)
+            seen = (
+                planes[..., fine, :].flatten(0, 1)[:, None],
+                torch.tanh(8 * bands[0][..., fine, :]).flatten(0, 1)[:, None],
+                torch.tanh(8 * bands[1][..., rows, :]).flatten(0, 1)[:, None],
+                *(size[..., rows, :].flatten(0, 1)[:, None] for size in sizes[:2]),
+            )
+            quarters = [functional.pixel_unshuffle(x, 2) for x in seen[:2]]
+            x = self.levels[0](joined(*quarters, torch.cat(seen[2:], 1)))
+            parts.append(joined(x, torch.cat(seen[2::2], 1))[..., inside, :])
+        return torch.cat(parts, 2)
 
     def summarise(self, encoded: Encoded, summary: Summary | None = None) -> Summary:
         """Add planes to what is known of all."""
@@ -227,6 +148,8 @@ class GIFNetBands(nn.Module):
             count,
             [b.abs().amax(1, keepdim=True) for b in encoded.bands[:LEVELS]],
             [s.amax(1, keepdim=True) for s in encoded.sizes],
+            [t.amax(1, keepdim=True) for t in encoded.tones],
+            [t.amin(1, keepdim=True) for t in encoded.tones],
             [f.amax(1) for f in features],
             [f.sum(1) for f in features],
         )
@@ -240,6 +163,8 @@ class GIFNetBands(nn.Module):
             summary.count + count,
             larger(summary.strongest, new.strongest),
             larger(summary.sizes, new.sizes),
+            larger(summary.brightest, new.brightest),
+            [torch.minimum(x, y) for x, y in zip(summary.darkest, new.darkest, strict=True)],
             larger(summary.maximum, new.maximum),
             [x + y for x, y in zip(summary.total, new.total, strict=True)],
         )
@@ -255,55 +180,35 @@ class GIFNetBands(nn.Module):
         """Add planes, each by its weight, to what is summed up; the first one is at `position`."""
         n, count = encoded.planes.shape[:2]
         kind = self._kind(task, n, encoded.planes.device)
-        shares = [s - top for s, top in zip(encoded.sizes, summary.sizes, strict=True)]
         x: Tensor | None = None
         heads: list[Tensor] = []
-        for i in reversed(range(len(WIDTHS))):
-            own = encoded.features[i]
-            of_sizes = torch.stack(shares[:2] if i == 0 else shares[i + 1 : i + 2], 2)
-            shared = None
-            if i > 0:
-                mean = summary.total[i - 1] / summary.count
-                shared = torch.cat((summary.maximum[i - 1], mean), 1)
-            own = torch.cat((own, of_sizes.flatten(0, 1).to(own.dtype)), 1)
-            x = self.mixings[i](own, shared, x, kind)
+        for i in reversed(range(1, len(WIDTHS))):
+            size = encoded.sizes[i + 1] - summary.sizes[i + 1]
+            seen = torch.stack((size, encoded.tones[i] - summary.brightest[i]), 2).flatten(0, 1)
+            mean = summary.total[i - 1] / summary.count
+            shared = joined(summary.maximum[i - 1], mean, summary.apart(i))
+            own = joined(encoded.features[i], seen)
+            mixing = self.mixings[i]
+            x = mixing(own, shared, None if x is None else mixing.coarser(x), kind)
             if i == len(WIDTHS) - 1:
-                base = self.base(functional.avg_pool2d(x, 2)).float().unflatten(0, (n, count))
-            heads.insert(0, self.heads[i](x).float().contiguous())
-        first = heads[0].unflatten(0, (n, count))
-        selection = 4 * first[:, :, :4]
-        choice = _limited(_shuffled(selection))  # of the pixels, and the same at the bands' levels
-        choices = [choice, _limited(selection.mean(2))]
-        for _ in range(2, LEVELS + 1):
-            choices.append(functional.avg_pool2d(choices[-1], 2))
-        double = functional.interpolate(heads[0][:, 8:11], scale_factor=2).unflatten(0, (n, count))
-        of_bands = [
-            (_shuffled(first[:, :, 4:8]), *double.unbind(2)),
-            tuple(first[:, :, 11:15].unbind(2)),
-            *(tuple(h.unflatten(0, (n, count)).unbind(2)) for h in heads[1:]),
-        ]
-        totals, weights = [], []
-        for band, strongest, choice_here, (logit, hardness, gain, steering) in zip(
-            encoded.bands, summary.strongest, choices, of_bands, strict=False
+                base = self.base(_halved(x)).float().unflatten(0, (n, count))
+            heads.insert(0, self.heads[i](x).float().contiguous().unflatten(0, (n, count)))
+        finest = self._weigh_finest(encoded, summary, self.mixings[0].coarser(x), position, kind)
+        choices = [finest.choice]  # of the selection, at the levels of the bands from the second on
+        for _ in range(LEVELS - 1):
+            choices.append(_halved(choices[-1]))
+        weights, totals = list(finest.weights), list(finest.bands)
+        for band, strongest, choice, head in zip(
+            encoded.bands[2:LEVELS], summary.strongest[2:], choices[1:], heads, strict=False
         ):
-            rule = (band.abs() - strongest) / (strongest + 0.002)  # in [-1, 0]
-            logit = _limited(logit + _positive(steering) * choice_here)
-            weight = torch.exp(logit + 8 * _positive(hardness) * rule)
-            weights.append(weight.sum(1, keepdim=True))
-            totals.append((weight * torch.exp(0.8 * torch.tanh(gain)) * band).sum(1, keepdim=True))
-        weight = torch.exp(_limited(base[:, :, 0] + _positive(base[:, :, 1]) * choices[LEVELS]))
+            ways = _ways(head[:, :, 1:])
+            weight, total = _weighed(band, _rule(band, strongest), choice, head[:, :, 0], ways)
+            weights.append(weight)
+            totals.append(total)
+        weight = torch.exp(_limited(base[:, :, 0] + _positive(base[:, :, 1]) * choices[-1]))
         weights.append(weight.sum(1, keepdim=True))
         totals.append((weight * encoded.bands[LEVELS]).sum(1, keepdim=True))
-        weight = torch.exp(choice)
-        at = torch.arange(position, position + count, device=weight.device, dtype=weight.dtype)
-        new = Sums(
-            totals,
-            weights,
-            (weight * encoded.planes).sum(1, keepdim=True),
-            (weight * at[:, None, None]).sum(1, keepdim=True),
-            weight.sum(1, keepdim=True),
-            first[:, :, 15].sum(1, keepdim=True),
-        )
+        new = Sums(totals, weights, *finest.sums)
         if sums is None:
             return new
         return Sums(
@@ -311,6 +216,58 @@ class GIFNetBands(nn.Module):
             [x + y for x, y in zip(sums.weights, new.weights, strict=True)],
             *(x + y for x, y in zip(sums[2:], new[2:], strict=True)),
         )
+
+    def _weigh_finest(
+        self, encoded: Encoded, summary: Summary, projected: Tensor, position: int, kind: Tensor
+    ) -> Finest:
+        """Weigh pixels and the two finest bands, strip by strip."""
+        n, count = encoded.planes.shape[:2]
+        at = torch.arange(position, position + count, device=kind.device, dtype=torch.float32)
+        parts: list[tuple[Tensor, ...]] = []
+        for rows, inside in _strips(encoded.tones[0].shape[-2]):
+            inner = slice(rows.start + inside.start, rows.start + inside.stop)
+            fine = slice(2 * inner.start, 2 * inner.stop)
+            seen = [
+                *(encoded.sizes[i][..., rows, :] - summary.sizes[i][..., rows, :] for i in (0, 1)),
+                encoded.tones[0][..., rows, :] - summary.brightest[0][..., rows, :],
+                summary.apart(0, rows).expand(-1, count, -1, -1),
+            ]
+            own = encoded.features[0][..., rows, :]
+            own = joined(own, torch.stack(seen, 2).flatten(0, 1))
+            coarse = projected[..., rows.start // 2 : rows.stop // 2, :]
+            x = self.mixings[0](own, None, coarse, kind)
+            head = self.heads[0](x)[..., inside, :].float().contiguous()
+            head = head.unflatten(0, (n, count))
+            planes, band = encoded.planes[..., fine, :], encoded.bands[0][..., fine, :]
+            rule = _rule(band, summary.strongest[0][..., fine, :])
+            selection = 4 * head[:, :, :4]
+            *ways, trust = (
+                x.repeat_interleave(2, -2).repeat_interleave(2, -1)
+                for x in (*_ways(head[:, :, 8:11]), 4 * _positive(head[:, :, 11]))
+            )
+            choice = _limited(_shuffled(selection) + trust * rule)
+            weight_0, total_0 = _weighed(band, rule, choice, _shuffled(head[:, :, 4:8]), ways)
+            coarse_choice = _limited(selection.mean(2))
+            band = encoded.bands[1][..., inner, :]
+            rule = _rule(band, summary.strongest[1][..., inner, :])
+            ways = _ways(head[:, :, 13:16])
+            weight_1, total_1 = _weighed(band, rule, coarse_choice, head[:, :, 12], ways)
+            weight = torch.exp(choice)
+            parts.append(
+                (
+                    weight_0,
+                    weight_1,
+                    total_0,
+                    total_1,
+                    coarse_choice,
+                    (weight * planes).sum(1, keepdim=True),
+                    (weight * at[:, None, None]).sum(1, keepdim=True),
+                    weight.sum(1, keepdim=True),
+                    head[:, :, 16].sum(1, keepdim=True),
+                )
+            )
+        whole = [torch.cat(part, -2) for part in zip(*parts, strict=True)]
+        return Finest(whole[:2], whole[2:4], whole[4], whole[5:])
 
     def finish(self, sums: Sums, summary: Summary) -> Fused:
         """Make the result of the sums over all planes."""
@@ -342,8 +299,49 @@ def padded(planes: Tensor) -> Tensor:
     return planes
 
 
-def _last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
+def _halved(x: Tensor) -> Tensor:
+    """Means of 2 x 2 pixels."""
+    x = x[..., ::2, :] + x[..., 1::2, :]
+    return (x[..., ::2] + x[..., 1::2]) / 4
+
+
+def _mean_of_nine(x: Tensor) -> Tensor:
+    """Means of 3 x 3 pixels, zeros beyond the border."""
+    x = functional.pad(x, (1, 1, 1, 1))
+    x = x[..., :-2, :] + x[..., 1:-1, :] + x[..., 2:, :]
+    return (x[..., :-2] + x[..., 1:-1] + x[..., 2:]) / 9
+
+
+def _strips(rows: int) -> Iterator[tuple[slice, slice]]:
+    """Yield strips with two rows more on each side, and which of theirs are the strip's own.
+
+    Where gradients are wanted there is one strip alone.
+    """
+    step = rows if torch.is_grad_enabled() else STRIP_ROWS
+    for start in range(0, rows, step):
+        stop = min(rows, start + step)
+        low, high = max(0, start - 2), min(rows, stop + 2)
+        yield slice(low, high), slice(start - low, stop - low)
+
+
+def _rule(band: Tensor, strongest: Tensor) -> Tensor:
+    """The pyramid's own rule: 0 for the plane of the strongest detail, down to -1."""
+    return (band.abs() - strongest) / (strongest + 0.002)
+
+
+def _ways(head: Tensor) -> list[Tensor]:
+    """Of (N, P, 3, h, w): the rule's hardness, the band's gain, and how much the selection steers."""
+    hardness, gain, steering = head.unbind(2)
+    return [8 * _positive(hardness), torch.exp(0.8 * torch.tanh(gain)), _positive(steering)]
+
+
+def _weighed(
+    band: Tensor, rule: Tensor, choice: Tensor, logit: Tensor, ways: list[Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Return the sum over planes of a band's weights, and of the band so weighed."""
+    hardness, gain, steering = ways
+    weight = torch.exp(_limited(logit + steering * choice) + hardness * rule)
+    return weight.sum(1, keepdim=True), (weight * gain * band).sum(1, keepdim=True)
 
 
 def _limited(logit: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """Training GIFNet: on the pairs that ship nowhere, on free photographs, on a user's own pairs."""
 
 from .bands import BandRun, read_band_run, train_bands
+from .loop import train
 from .runs import TrainingRun, read_run, read_runs
-from .train import train
 
 __all__ = [
     "BandRun",

@@ -33,8 +33,8 @@ Plane = np.ndarray
 Generator = np.random.Generator
 
 NO_TASK = len(TASKS)
-NAMED = 0.5
-"""How often the network is told the task."""
+NAMED = 0.4
+"""How often the network is told the task; else it has to see it."""
 
 
 class BandSample(NamedTuple):
@@ -66,12 +66,22 @@ class BandBatch(NamedTuple):
 
 
 def _photograph(rng: Generator, scenes: Scenes, side: int) -> Plane:
-    """The luma of a patch of a photograph, now and then of the pairs' visible side."""
+    """The luma of a patch of a photograph, now and then of the pairs' visible side, at some scale.
+
+    Reduced to a half or less its detail is as dense as in small pictures; half of those keep every n-th
+    pixel, as sharp as can be.
+    """
     if scenes.pairs and rng.random() < 0.2:
-        (patch,) = crop(rng, [scenes.pairs[rng.integers(len(scenes.pairs))][1]], side)
+        picture = scenes.pairs[rng.integers(len(scenes.pairs))][1]
     else:
-        (patch,) = crop(rng, [scenes.photographs[rng.integers(len(scenes.photographs))]], side)
+        picture = scenes.photographs[rng.integers(len(scenes.photographs))]
+    step = min(int(rng.choice((1, 1, 2, 2, 3, 4))), min(picture.shape[:2]) // side)
+    (patch,) = crop(rng, [picture], side * max(1, step))
     plane = luma(patch)
+    if step > 1 and rng.random() < 0.5:
+        plane = plane[::step, ::step]
+    elif step > 1:
+        plane = plane.reshape(side, step, side, step).mean((1, 3))
     return tone(rng, plane) if rng.random() < 0.25 else plane
 
 
@@ -206,13 +216,13 @@ def make_batches(
     rng = np.random.default_rng(seed)
     kinds = [k for k, share in shares.items() if share > 0 and (k != "infrared" or scenes.pairs)]
     edges = np.cumsum([shares[k] for k in kinds])
-    places = (rng.random() + np.arange(pairs) / max(pairs, 1)) % 1 * edges[-1]
+    places = (rng.random() + np.arange(pairs) / max(pairs, 1)) % 1 * sum(shares[k] for k in kinds)
     wanted = [(kinds[int(np.searchsorted(edges, p, side="right"))], 2) for p in places]
-    groups = [wanted] if pairs else []
+    groups = [wanted] if wanted else []
     if stack_planes:
         kind = rng.random()
         if kind < 0.78:
-            count, name = int(rng.integers(3, 9)), "focus"
+            count, name = int(rng.choice((3, 4, 5, 6, 8, 8, 12))), "focus"
         elif kind < 0.93:
             count, name = int(rng.integers(3, 6)), "exposure"
         else:

@@ -35,6 +35,8 @@ class BandRun:
         Folders of photographs, from which samples with a known truth are made.
     steps, side : int
         Updates; side of the patches in pixels.
+    wide_side : int
+        Side of the patches of every fourth update, which has as much fewer of them.
     pairs_a_step, stack_planes, singles : int
         What an update learns from: samples of two planes, planes of stacks together, single pictures.
     rate : float
@@ -50,21 +52,22 @@ class BandRun:
 
     pairs: str = ""
     photographs: tuple[str, ...] = ()
-    steps: int = 8000
+    steps: int = 5800
     side: int = 96
+    wide_side: int = 160
     pairs_a_step: int = 8
     stack_planes: int = 12
     singles: int = 1
     rate: float = 2e-3
-    memory: float = 0.995
+    memory: float = 0.997
     shares: Mapping[str, float] = field(
         default_factory=lambda: {
             "infrared": 0.2,
-            "made": 0.08,
-            "head": 0.17,
-            "focus": 0.33,
-            "exposure": 0.18,
-            "plain": 0.04,
+            "made": 0.05,
+            "head": 0.16,
+            "focus": 0.36,
+            "exposure": 0.2,
+            "plain": 0.03,
         }
     )
     weights: Mapping[str, float] = field(
@@ -72,18 +75,19 @@ class BandRun:
             "truth": 20.0,
             "truth_gradient": 20.0,
             "truth_structure": 1.0,
-            "truth_decibels": 0.35,
+            "truth_decibels": 1.0,
             "truth_beyond": 20.0,
-            "clipping": 60.0,
-            "selection": 0.15,
-            "index": 1.0,
+            "clipping": 150.0,
+            "selection": 0.6,
+            "index": 2.0,
             "edges": 8.0,
-            "information": 5.0,
-            "differences": 8.0,
-            "sharpness": 8.0,
+            "information": 7.0,
+            "differences": 7.0,
+            "sharpness": 5.0,
             "structure": 1.5,
             "gradient": 10.0,
             "intensity": 1.0,
+            "relief": 10.0,
             "beyond": 24.0,
             "invented": 30.0,
         }
@@ -111,14 +115,16 @@ class BandTrainer:
         run = self.run
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
+        wide = self.step % 4 == 3
+        fewer = (run.side / run.wide_side) ** 2 if wide else 1.0
         batches = make_batches(
             (run.seed, self.step),
             self.scenes,
-            run.side,
-            pairs=run.pairs_a_step,
+            run.wide_side if wide else run.side,
+            pairs=round(run.pairs_a_step * fewer),
             shares=run.shares,
-            stack_planes=run.stack_planes,
-            singles=run.singles,
+            stack_planes=round(run.stack_planes * fewer),
+            singles=round(run.singles * fewer),
         )
         count = sum(len(batch.planes) for batch in batches)
         self.optimiser.zero_grad(set_to_none=True)

@@ -6,7 +6,6 @@ Two recipes: ``"paper"``, the joint training as published (§ 3 of arXiv 2502.19
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
 import math
@@ -24,6 +23,7 @@ from napari_gifnet.network.attention import DIM
 
 from . import fast_forward
 from .densenet import DenseFeatures, load_classifier
+from .loss_table import loss_table
 from .progress_plot import draw_progress
 from .recipes import dp_losses, faithful_losses, mm_losses
 from .runs import TrainingRun, describe, export, read_runs, read_training_state
@@ -214,21 +214,15 @@ def train(
     (output / "run.json").write_text(json.dumps(dataclasses.asdict(run), indent=2))
     fixed = make_batch((run.seed, FIXED), scenes, run.shares, 8, run.side)
     start, end = time.perf_counter(), stop_at or trainer.total
-    with (output / "losses.csv").open("a", newline="") as file:
-        table: csv.DictWriter | None = None
+    names = MM_DP if run.recipe == "paper" else [*run.weights]
+    with loss_table(output / "losses.csv", names, trainer.step) as table:
         while trainer.step < end:
             parts = trainer.update()
-            if table is None:
-                names = MM_DP if run.recipe == "paper" else [*run.weights]
-                table = csv.DictWriter(file, ["step", "seconds", "loss", *names], restval="")
-                if file.tell() == 0:
-                    table.writeheader()
-            row = {"step": trainer.step, "seconds": round(time.perf_counter() - start, 2)}
-            table.writerow(row | {k: round(v, 5) for k, v in parts.items()})
+            table.add(trainer.step, time.perf_counter() - start, parts)
             if progress:
                 progress(trainer.step, trainer.total, parts)
             if trainer.step % save_every == 0 or trainer.step == end:
-                file.flush()
+                table.flush()
                 trainer.save(checkpoint)
                 draw_progress(trainer.network, fixed, output)
     if trainer.step == trainer.total:

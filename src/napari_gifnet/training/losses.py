@@ -154,12 +154,16 @@ def gradient_distance(gradient: tuple[Tensor, Tensor], fused: Tensor) -> Tensor:
     return _pixels((gradient[0] - x).abs() + (gradient[1] - y).abs())
 
 
+def _largest_nearby(x: Tensor, reach: int) -> Tensor:
+    x = functional.max_pool2d(x, (reach, 1), 1, (reach // 2, 0))
+    return functional.max_pool2d(x, (1, reach), 1, (0, reach // 2))
+
+
 def beyond_sources(a: Tensor, b: Tensor, fused: Tensor, *, reach: int = 5) -> Tensor:
     """Mean distance by which the result leaves the sources' range in a window of `reach` pixels."""
     high = torch.maximum(a, b)
     low = torch.minimum(a, b)
-    high = functional.max_pool2d(high, reach, 1, reach // 2)
-    low = -functional.max_pool2d(-low, reach, 1, reach // 2)
+    high, low = _largest_nearby(high, reach), -_largest_nearby(-low, reach)
     return _pixels((fused - high).relu() + (low - fused).relu())
 
 
@@ -192,7 +196,7 @@ def invented_detail(a: Tensor, b: Tensor, fused: Tensor, *, reach: int = 5) -> T
     total = fused.new_zeros(len(fused))
     for axis in (2, 3):
         of_a, of_b, of_fused = (x.diff(2, axis).abs() for x in (a, b, fused))
-        allowed = functional.max_pool2d(torch.maximum(of_a, of_b), reach, 1, reach // 2)
+        allowed = _largest_nearby(torch.maximum(of_a, of_b), reach)
         total = total + _pixels((of_fused - 1.5 * allowed).relu())
     return total
 

@@ -31,16 +31,25 @@ def waves(rng: Generator, side: int, scale: float) -> Plane:
 
 
 def shape(rng: Generator, side: int) -> Plane:
-    """A mask (S, S) of bool: a blob, an ellipse, or all on one side of a line."""
+    """A mask (S, S) of bool: blobs, an ellipse as thin as a wire or not, or one side of a line."""
     kind = rng.random()
     if kind < 0.4:
-        return waves(rng, side, rng.uniform(0.06, 0.25) * side) > rng.uniform(-0.2, 0.9)
+        return waves(rng, side, np.exp(rng.uniform(np.log(2), np.log(24)))) > rng.uniform(-0.2, 1.2)
     y, x = np.mgrid[:side, :side].astype(np.float32) / side - rng.uniform(0.1, 0.9, (2, 1, 1))
     angle = rng.uniform(0, 2 * np.pi)
     u, v = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
-    if kind < 0.7:
-        return (u / rng.uniform(0.08, 0.5)) ** 2 + (v / rng.uniform(0.08, 0.5)) ** 2 < 1
+    if kind < 0.85:
+        radii = np.exp(rng.uniform(np.log((0.012, 0.05)), np.log((0.4, 0.6))))
+        inside = (u / radii[0]) ** 2 + (v / radii[1]) ** 2
+        return (inside < 1) & (inside > (0.6 if rng.random() < 0.25 else 0))
     return u > 0
+
+
+def outline(rng: Generator, picture: Plane) -> Plane:
+    """A mask (S, S) of bool whose edges are those of a picture, thin structures among them."""
+    smooth = ndimage.gaussian_filter(picture, np.exp(rng.uniform(np.log(0.4), np.log(4))))
+    mask = smooth > np.quantile(smooth, rng.uniform(0.2, 0.8))
+    return mask & shape(rng, side=len(picture)) if rng.random() < 0.5 else mask
 
 
 class Depth(NamedTuple):
@@ -61,12 +70,12 @@ def depth_scene(rng: Generator, pictures: list[Plane]) -> tuple[Plane, Depth]:
     if rng.random() < 0.5:
         depth = depth + rng.uniform(0, 0.25) * waves(rng, side, rng.uniform(0.1, 0.4) * side)
     front, front_depth = None, 0.0
-    for i in range(rng.integers(0, 4)):
-        mask = shape(rng, side)
+    for i in range(rng.integers(0, 8)):
+        mask = outline(rng, picture) if rng.random() < 0.6 else shape(rng, side)
         level = rng.uniform(0, 1)
         tilt = rng.uniform(-0.3, 0.3) * x if rng.random() < 0.5 else 0.0
         depth = np.where(mask, level + tilt, depth)
-        if rng.random() < 0.6:
+        if rng.random() < 0.35:
             picture = np.where(mask, pictures[1 + i % (len(pictures) - 1)], picture)
             front, front_depth = mask.astype(np.float32), float(level)
             depth = np.where(mask, level, depth)
@@ -161,15 +170,15 @@ def head(rng: Generator, side: int, texture: Plane | None = None) -> tuple[Plane
     Tissues are shells below an ellipse's surface and folds of noise. The texture, a photograph's, may stand
     for MRI's.
     """
-    radius = rng.uniform(60, 120) * side / 96
+    radius = rng.uniform(0.38, 1.2) * side
     y, x = np.mgrid[:side, :side].astype(np.float32)
     centre = rng.uniform(0.0, 1.0, 2) * side
-    far = rng.uniform(0.3, 0.95) * radius
+    far = rng.uniform(0.1, 1.05) * radius
     angle = rng.uniform(0, 2 * np.pi)
     y, x = y - centre[0] + far * np.sin(angle), x - centre[1] + far * np.cos(angle)
     below = radius - np.hypot(x, y * rng.uniform(0.8, 1.2)) + 1.5 * waves(rng, side, 12)
-    folds, rooms = waves(rng, side, rng.uniform(2.5, 5)), waves(rng, side, 14)
-    scalp, skull = rng.uniform(3, 7), rng.uniform(4, 9)
+    folds, rooms = waves(rng, side, rng.uniform(1.5, 4.5)), waves(rng, side, 14)
+    scalp, skull = rng.uniform(3, 12), rng.uniform(3, 8)
     inner = scalp + skull
     tissue = np.full((side, side), 4)  # white matter
     tissue[(np.abs(folds) < 0.55) | (below < inner + 7)] = 3
@@ -177,16 +186,17 @@ def head(rng: Generator, side: int, texture: Plane | None = None) -> tuple[Plane
     tissue[below < inner] = 1
     tissue[below < scalp] = 0
     outside = below < 0
-    contrast = ((0.6, 0.06, 0.15, 0.45, 0.7), (0.5, 0.05, 0.95, 0.6, 0.38))[rng.integers(2)]
+    contrast = ((0.9, 0.06, 0.12, 0.5, 0.7), (0.5, 0.05, 0.95, 0.6, 0.38))[int(rng.random() < 0.35)]
     tones = np.clip(np.array(contrast, np.float32) * rng.uniform(0.8, 1.15, 5), 0, 1).astype(
         np.float32
     )
     mri = tones[tissue] * (1 + 0.08 * waves(rng, side, 20))
     if texture is not None:
         mri = np.where(tissue >= 2, 0.5 * mri + 0.5 * texture, mri)
-    mri = ndimage.gaussian_filter(mri, rng.uniform(0.4, 0.8)) + 0.012 * rng.standard_normal(
-        (side, side)
-    )
+    mri = ndimage.gaussian_filter(mri, rng.uniform(0.4, 0.8))
+    if rng.random() < 0.4:  # sharpened, as scanners do it
+        mri = mri + rng.uniform(0.3, 1) * (mri - ndimage.gaussian_filter(mri, 1.5))
+    mri = mri + rng.uniform(0, 0.025) * rng.standard_normal((side, side))
     if rng.random() < 0.3:  # bone
         dense = np.array([0.3, 0.95, 0.32, 0.38, 0.35]) + rng.uniform(-0.05, 0.05, 5)
         other = ndimage.gaussian_filter(dense.astype(np.float32)[tissue], 0.7)
@@ -199,9 +209,9 @@ def head(rng: Generator, side: int, texture: Plane | None = None) -> tuple[Plane
             uptake = uptake * (1 + rng.uniform(-0.9, 1.5) * spot)
         uptake = np.where(outside, 0, uptake)
         other = ndimage.gaussian_filter(uptake, rng.uniform(1.2, 4))
-        other = other / (other.max() + 1e-3) * rng.uniform(0.55, 1)
-        if rng.random() < 0.4:  # the luma of a map of colours, which need not grow with uptake
-            knots = np.clip(np.linspace(0.1, 0.9, 5) + rng.uniform(-0.35, 0.35, 5), 0.05, 1)
+        other = other / (other.max() + 1e-3) * rng.uniform(0.25, 1)  # dim ones, too
+        if rng.random() < 0.6:  # the luma of a map of colours, which need not grow with uptake
+            knots = np.clip(np.linspace(0.2, 0.9, 5) + rng.uniform(-0.45, 0.45, 5), 0.05, 1)
             other = np.interp(other, np.linspace(0, 1, 6), [0, *knots]).astype(np.float32)
     faded = ndimage.gaussian_filter((~outside).astype(np.float32), 0.6)
     floor = rng.uniform(0, 3) * LEVEL if rng.random() < 0.3 else 0.0

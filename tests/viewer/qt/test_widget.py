@@ -189,6 +189,41 @@ def test_the_line_before_a_run_follows_the_layers(dock, qtbot):
     qtbot.waitUntil(lambda: "0.25" in widget.summary.value, timeout=5000)
 
 
+def test_the_line_before_a_run_follows_the_viewer(dock, qtbot):
+    viewer, widget = dock
+    add_pair(viewer, (8, 20, 60))
+    qtbot.waitUntil(lambda: "8 planes of 20×60" in widget.summary.value, timeout=60_000)
+    viewer.dims.roll()
+    qtbot.waitUntil(lambda: "60 planes of 8×20" in widget.summary.value, timeout=30_000)
+    viewer.dims.order = (0, 1, 2)
+    viewer.add_image(np.zeros((20, 20, 60)), translate=(-6, 0, 0))  # room beside the pair
+    widget.layer_a.value, widget.layer_b.value = viewer.layers[1], viewer.layers[0]
+    widget.extent.value = "slice"
+    viewer.dims.set_point(0, -5)
+    qtbot.waitUntil(lambda: not widget.run_button.enabled, timeout=30_000)
+    assert "lies outside of" in widget.summary.value
+    viewer.dims.set_point(0, 3)
+    qtbot.waitUntil(lambda: widget.run_button.enabled, timeout=30_000)
+    widget.extent.value = "view"
+    qtbot.waitUntil(lambda: "8 planes of 20×60" in widget.summary.value, timeout=30_000)
+    viewer.scene.camera.zoom *= 8
+    qtbot.waitUntil(lambda: "of 20×60" not in widget.summary.value, timeout=30_000)
+
+
+def test_a_device_that_is_there_but_fails_is_told(dock, qtbot, monkeypatch):
+    from napari_gifnet.viewer.qt import probe
+
+    def broken(*given):
+        raise RuntimeError("the driver is too old\nand more")
+
+    monkeypatch.setattr(probe, "open_fuser", broken)
+    monkeypatch.setattr(probe, "_SPEEDS", {})
+    _, widget = dock
+    widget._probe.start("auto")
+    qtbot.waitUntil(lambda: "cannot be used" in widget._probe.sentence, timeout=60_000)
+    assert "the driver is too old" in widget._probe.sentence
+
+
 def test_cancel_leaves_no_layer_and_a_usable_button(dock, qtbot, held_engine):
     viewer, widget = dock
     add_pair(viewer, (30, 64, 64))

@@ -39,3 +39,11 @@ def watch(layer: Any, changed: Callable[[Any], None], on: bool = True) -> None:
         for name in names:
             event = getattr(layer.events, name)
             (event.connect if on else event.disconnect)(changed)
+
+
+def watch_viewer(viewer: napari.Viewer, changed: Callable[[Any], None], on: bool = True) -> None:
+    """Listen, or no more, to what changes the slice, the displayed axes or the view."""
+    dims = viewer.dims.events
+    camera = getattr(viewer, "scene", viewer).camera.events  # viewer.camera before napari 0.9
+    for event in (dims.point, dims.order, dims.ndisplay, camera.center, camera.zoom):
+        (event.connect if on else event.disconnect)(changed)

@@ -21,7 +21,7 @@ from napari_gifnet.viewer.layers.run import LayerResult
 from .background import BackgroundRun, add_result
 from .commands import by_role, common_task
 from .form import bytes_text, duration_text, scrolled, wrapped, write
-from .layer_choice import extents_of, images_of, watch
+from .layer_choice import extents_of, images_of, watch, watch_viewer
 from .options_panel import OptionsPanel
 from .preview import Preview
 from .probe import DeviceProbe, expected_pixels, expected_seconds
@@ -43,11 +43,10 @@ class FusionWidget(Container):
         self._run: BackgroundRun | None = None
         self._started = 0.0
 
+        tasks = [(task.title, task.name) for task in TASKS.values()]
         self.task = ComboBox(
             label="Task",
-            choices=[("Any pair", ANY)]
-            + [(task.title, task.name) for task in TASKS.values()]
-            + [("Enhance one layer", ENHANCE)],
+            choices=[("Any pair", ANY), *tasks, ("Enhance one layer", ENHANCE)],
             tooltip="What is fused: sets the names and the defaults of what follows.",
         )
         self.layer_a = ComboBox(
@@ -114,12 +113,12 @@ class FusionWidget(Container):
             ],
             labels=False,
         )
-        for part in (self.form, self.advanced, self.after):
+        parts = (self.form, self.advanced, self.after)
+        for part in parts:
             part.margins = (0, 0, 0, 0)
         self.content.native.layout().addStretch()
         self.native.layout().setContentsMargins(0, 0, 0, 0)
-        parts = (self.form.native, self.advanced.native, self.after.native)
-        widest = max(part.minimumSizeHint().width() for part in parts)
+        widest = max(part.native.minimumSizeHint().width() for part in parts)
         self.native.layout().addWidget(scrolled(self.content.native, widest))
 
         self._memory = restore(self._kept)
@@ -148,6 +147,7 @@ class FusionWidget(Container):
         self._live.removed.connect(lambda: setattr(self.preview, "value", False))
         self.run_button.changed.connect(self._on_run)
         self.cancel_button.changed.connect(self._on_cancel)
+        watch_viewer(self.viewer, self._on_viewer_changed)
         self.viewer.layers.events.inserted.connect(self._on_inserted)
         self.viewer.layers.events.removed.connect(self._on_removed)
         for layer in self.viewer.layers:
@@ -217,8 +217,8 @@ class FusionWidget(Container):
             raise GIFNetError(
                 f"A and B are both {a.name!r}: choose two layers, or the task to enhance one."
             )
-        layers = (a,) if b is None else (a, b)
-        current = Current.of(self.viewer, *layers, with_view=needs_view(options.extent))
+        layers, with_view = (a,) if b is None else (a, b), needs_view(options.extent)
+        current = Current.of(self.viewer, *layers, with_view=with_view)
         plan = plan_layers(a, b, options, current=current)
         if options.lazy is None and plan.lazy and plan.bytes <= EAGER_LIMIT_BYTES:
             return replace(plan, lazy=False, options=replace(plan.options, lazy=False))
@@ -253,8 +253,11 @@ class FusionWidget(Container):
         watch(event.value, self._on_layer_changed, on=False)
         self._refresh_timer.start()
 
-    def _on_changed(self, _: Any) -> None:
+    def _on_viewer_changed(self, _: Any) -> None:
         self._refresh_timer.start()
+
+    def _on_changed(self, _: Any) -> None:
+        self._on_viewer_changed(None)
         self._live.refresh()
 
     def _choose_layers(self) -> None:
@@ -387,6 +390,7 @@ class FusionWidget(Container):
             write(self.status, "Cancelled; nothing was added.")
 
     def _on_destroyed(self) -> None:
+        watch_viewer(self.viewer, self._on_viewer_changed, on=False)
         self.viewer.layers.events.inserted.disconnect(self._on_inserted)
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         for layer in self.viewer.layers:

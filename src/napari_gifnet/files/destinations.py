@@ -1,0 +1,102 @@
+"""Names of files to be written: checked before the work, given when a file is complete."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from .image_file import FileError
+
+__all__ = ["check_destination", "complete_file", "make_folder"]
+
+
+def check_destination(path: Path, overwrite: bool = False, sources: Sequence[Path] = ()) -> None:
+    """Raise FileError, before any work is done, if a file of that name cannot be written.
+
+    Parameters
+    ----------
+    path : Path
+    overwrite : bool
+        Whether a file of that name may be replaced.
+    sources : sequence of Path
+        The files that are read, none of which is replaced.
+    """
+    try:
+        there = os.path.lexists(path)
+        if path.is_dir():
+            raise FileError(f"{path} is a folder: expected the name of a file.")
+        if there:
+            os.lstat(path)
+    except (OSError, ValueError) as error:
+        raise _cannot_write(path, error) from error
+    if there and not path.exists():
+        raise FileError(f"{path} is a link to a file that is not there: choose another name.")
+    if there and any(source.exists() and path.samefile(source) for source in sources):
+        raise FileError(f"{path} is one of the images that are read: choose another name.")
+    if there and not path.is_file():
+        raise FileError(f"{path} is no ordinary file: choose another name.")
+    if there and not overwrite:
+        raise FileError(f"{path} exists already: choose another name, or add --overwrite.")
+    folder = path.parent
+    if not folder.is_dir():
+        above = next((part for part in (folder, *folder.parents) if part.exists()), folder)
+        if above.exists() and not above.is_dir():
+            raise FileError(f"{above} is a file and no folder: choose another name.")
+        raise FileError(f"The folder {folder} does not exist: make it first.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise FileError(f"The folder {folder} cannot be written to: choose another.")
+    try:
+        _check_name(path)
+    except (OSError, ValueError) as error:
+        raise _cannot_write(path, error) from error
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those it lies in, unless it is there; raise FileError if that fails."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FileError(f"The folder {path} cannot be made: {reason}.") from error
+
+
+@contextmanager
+def complete_file(path: Path) -> Iterator[Path]:
+    """Yield a name beside `path`, and move the file written there to it if all went well.
+
+    The temporary name is short, whatever the length of the other, and ends in the same suffix.
+    """
+    temporary = _temporary_name(path)
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _check_name(path: Path) -> None:
+    """Make a file of that name, or where there is one a file beside it, and take it away again."""
+    name = _temporary_name(path) if os.path.lexists(path) else path
+    os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    name.unlink()
+
+
+def _temporary_name(path: Path) -> Path:
+    return path.with_name(f".{os.getpid():x}{secrets.token_hex(3)}{path.suffix}")
+
+
+def _cannot_write(path: Path, error: Exception) -> FileError:
+    if getattr(error, "errno", None) == errno.ENAMETOOLONG:
+        return FileError(f"{path.name} is too long a name for a file here: choose a shorter one.")
+    reason = getattr(error, "strerror", None) or (
+        "there is no space for all of it" if isinstance(error, OSError) else str(error)
+    )
+    return FileError(f"{path} cannot be written: {reason}.")

@@ -1,0 +1,102 @@
+"""PNG and JPEG files: one plane, upright."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_gifnet.errors import MissingDependencyError
+
+from .image_file import FileError, ImageFile, mask_nodata, upright
+
+__all__ = ["read_photograph", "write_photograph"]
+
+_LONGEST_COMMENT = 60_000
+"""Bytes: a JPEG counts them in 16 bits, and Pillow does not end where they fill its buffer."""
+
+_ORIENTATION = 0x0112
+
+
+def read_photograph(path: Path, nodata: float | None = None) -> ImageFile:
+    """Read a PNG or a JPEG; errors of Pillow come out as they are.
+
+    Parameters
+    ----------
+    path : Path
+    nodata : float, optional
+        The value of missing pixels.
+    """
+    data = _read_pixels(path)
+    in_color = data.ndim == 3
+    if nodata is not None:
+        data = mask_nodata(data, nodata, in_color)
+    return ImageFile(data, "YXS" if in_color else "YX")
+
+
+def _read_pixels(path: Path) -> np.ndarray:
+    from PIL import Image, ImageOps
+
+    with path.open("rb") as file:
+        header = file.read(26)
+    is_png = header.startswith(b"\x89PNG")
+    depth, color_type = header[24:26] if is_png and len(header) == 26 else (8, 0)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # Pillow opens much else, and hands some of it to other programs.
+            with Image.open(path, formats=("PNG", "JPEG")) as image:
+                if depth == 16 and color_type != 0:  # Pillow would make it 8 bits
+                    image.load()
+                    return _read_deep_png(path, int(image.getexif().get(_ORIENTATION, 1)))
+                picture = ImageOps.exif_transpose(image)
+    except Image.DecompressionBombError:
+        raise FileError(f"{path} has too many pixels for this format: save it as a TIFF.") from None
+    if picture.mode in ("1", "L", "I", "F") or picture.mode.startswith("I;16"):
+        return np.asarray(picture)
+    return np.asarray(picture.convert("L" if picture.mode in ("LA", "La") else "RGB"))
+
+
+def _read_deep_png(path: Path, orientation: int) -> np.ndarray:
+    """Read 16-bit colour, or 16-bit gray with alpha."""
+    data = _imagecodecs().png_decode(path.read_bytes())
+    data = data[..., :3] if data.shape[-1] > 2 else data[..., 0]
+    return upright(data, 0, orientation)
+
+
+def write_photograph(path: Path, data: np.ndarray, description: str) -> None:
+    """Write a PNG or, if the name says so, a JPEG.
+
+    Parameters
+    ----------
+    path : Path
+    data : array (Y, X) or (Y, X, 3)
+        uint8, or uint16 for a PNG.
+    description : str
+        Cut short where a JPEG cannot hold all of it.
+    """
+    from PIL import Image, PngImagePlugin
+
+    if data.dtype == np.uint16 and data.ndim == 3:
+        path.write_bytes(_imagecodecs().png_encode(data))
+        return
+    comment = description.encode()[:_LONGEST_COMMENT].decode(errors="ignore")
+    options: dict[str, Any] = {"quality": 95, "subsampling": 0, "comment": comment}
+    if path.suffix.lower() == ".png":
+        info = PngImagePlugin.PngInfo()
+        info.add_itxt("Description", description)
+        options = {"pnginfo": info}
+    Image.fromarray(np.ascontiguousarray(data)).save(path, **options)
+
+
+def _imagecodecs() -> Any:
+    try:
+        import imagecodecs
+    except ImportError as error:
+        raise MissingDependencyError(
+            "PNG files of 16-bit colour need the package imagecodecs, which is not installed: "
+            "pip install imagecodecs."
+        ) from error
+    return imagecodecs
