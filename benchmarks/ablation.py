@@ -25,7 +25,6 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from tqdm import tqdm
 
 from napari_gifnet import fuse
-from napari_gifnet.baselines import pyramid
 from napari_gifnet.metrics import evaluate
 from napari_gifnet.training import TrainingRun, train
 from napari_gifnet.training.samples import MAKERS, Sample
@@ -219,7 +218,7 @@ def main() -> None:
     for row in TITLES:
         if row not in options.rows or (row == "authors" and not AUTHORS.is_file()):
             continue
-        method: Method = pyramid
+        method: Method = partial(fuse, model="pyramid")
         seconds = ""
         if row not in REFERENCES:
             run = describe_run(row, options)

@@ -20,7 +20,7 @@ from skimage import io
 from tqdm import tqdm
 
 from napari_gifnet import fuse, list_models, load_model
-from napari_gifnet.baselines import BASELINES
+from napari_gifnet.baselines import BASELINES, list_baselines
 from napari_gifnet.checkpoints import BANDS
 from napari_gifnet.errors import MissingDependencyError
 from napari_gifnet.metrics import METRICS, evaluate
@@ -31,39 +31,34 @@ AUTHORS = SHARED / "golden" / "Final.model"
 DECIMALS = {"EI": 1, "AG": 2, "SF": 1, "EN": 2, "SD": 1, "MI": 2}
 
 TASKS = {"lytro": "multi_focus", "vifb": "infrared_visible", "harvard_pet": "pet_mri"}
+TASK_NAMED = ", task named"
+"""Behind a model's name: it is told what the pairs of the set are."""
 
 Method = Callable[..., np.ndarray]
-"""Of two images, and of `task`, which it may ignore."""
 
 
 def available_methods() -> dict[str, Method]:
     """The shipped models, the authors' checkpoint and the baselines, as far as they are there."""
-    methods: dict[str, Method] = {}
+    methods = {}
     for model in list_models():
         if model.shipped:
-            methods |= networks(model.name)
+            methods[model.name] = fused_by(model.name)
+        if model.shipped and model.architecture == BANDS:
+            methods[model.name + TASK_NAMED] = fused_by(model.name)
     if AUTHORS.is_file():
-        methods["authors"] = networks(AUTHORS)[str(AUTHORS)]
-    for name, baseline in BASELINES.items():
+        methods["authors"] = fused_by(AUTHORS)
+    for name in list_baselines():
         try:
-            baseline(*np.zeros((2, 8, 8)))
+            BASELINES[name](*np.zeros((2, 8, 8), np.float32))
         except MissingDependencyError as error:
             print(f"without {name}: {error}", file=sys.stderr)
         else:
-            methods[name] = partial(unnamed, baseline)
+            methods[name] = fused_by(name)
     return methods
 
 
-def unnamed(method: Method, a: np.ndarray, b: np.ndarray, task: str | None = None) -> np.ndarray:
-    return method(a, b, intensity="dtype", color="gray")
-
-
-def networks(model: str | Path) -> dict[str, Method]:
-    """A model's rows: one, and where it makes use of the task's name another that tells it."""
-    rows: dict[str, Method] = {str(model): partial(unnamed, partial(fuse, model=model))}
-    if load_model(model).architecture == BANDS:
-        rows[f"{model}, task named"] = partial(fuse, model=model, intensity="dtype", color="gray")
-    return rows
+def fused_by(model: str | Path) -> Method:
+    return partial(fuse, model=model, intensity="dtype", color="gray")
 
 
 def read_luma(path: Path) -> np.ndarray:
@@ -114,7 +109,9 @@ def main() -> None:
 
     chosen = {name: methods[name] for name in options.methods}
     for model in options.model:
-        chosen |= networks(model)
+        chosen[model] = fused_by(model)
+        if load_model(model).architecture == BANDS:
+            chosen[model + TASK_NAMED] = fused_by(model)
     sets = {name: find_pairs(options.data / name, options.limit) for name in options.sets}
 
     lines = [format_row(["set", "method", *METRICS]), "|" + "---|" * (2 + len(METRICS))]
@@ -124,7 +121,8 @@ def main() -> None:
             label = f"{set_name} ({len(pairs)})"
             for method_name, method in chosen.items():
                 progress.set_postfix_str(f"{set_name}, {method_name}")
-                means = score(method, pairs, TASKS.get(set_name), progress)
+                task = TASKS.get(set_name) if method_name.endswith(TASK_NAMED) else None
+                means = score(method, pairs, task, progress)
                 values = [f"{mean:.{DECIMALS.get(name, 3)}f}" for name, mean in means.items()]
                 lines.append(format_row([label, method_name, *values]))
                 label = ""

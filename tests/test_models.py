@@ -39,7 +39,9 @@ def test_an_overwritten_file_is_read_again(random_model, tmp_path):
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(OptionError, match=r"'gifnett'.*gifnet, gifnet-bands, gifnet-cvpr2025 or the path"):
+    with pytest.raises(
+        OptionError, match=r"'gifnett'.*gifnet, gifnet-bands, gifnet-cvpr2025 or the path"
+    ):
         load_model("gifnett")
 
 

@@ -106,7 +106,7 @@ def main() -> None:
         for model in models:
             pictures[model.name] = fuse(pair.a, pair.b, task=pair.task, model=model, dtype=np.uint8)
         for name in options.methods:
-            pictures[name] = BASELINES[name](pair.a, pair.b, task=pair.task, dtype=np.uint8)
+            pictures[name] = fuse(pair.a, pair.b, task=pair.task, model=name, dtype=np.uint8)
         gain = np.ones(3)
         if task == PANSHARPENING:  # what a satellite sees is dark and without white balance
             gain = 255 / np.percentile(pair.a[TRUE_COLOR], 99.5, axis=(1, 2))

@@ -115,6 +115,12 @@ def mertens(*planes: np.ndarray) -> np.ndarray:
     References
     ----------
     T. Mertens, J. Kautz, F. Van Reeth, "Exposure fusion", Pacific Graphics 2007.
+
+    Examples
+    --------
+    >>> dark, bright = np.full((8, 8), 0.1, "f4"), np.full((8, 8), 0.6, "f4")
+    >>> bool(mertens(dark, bright)[0, 0] > 0.3)
+    True
     """
     try:
         import cv2
@@ -133,6 +139,11 @@ BASELINES: dict[str, Rule] = {rule.__name__: rule for rule in (mean, maximum, py
 
 def list_baselines() -> tuple[str, ...]:
     """Return the names of the baselines, as ``napari_gifnet.fuse(model=...)`` takes them.
+
+    Returns
+    -------
+    tuple of str
+        The simplest one first.
 
     Examples
     --------

@@ -35,6 +35,7 @@ def read_network(path: Path) -> tuple[GIFNet | GIFNetBands, str]:
     network : GIFNet or GIFNetBands
         In evaluation mode, float32, on the CPU, without gradients.
     architecture : {"gifnet", "gifnet-bands"}
+        What kind of network it is.
 
     Raises
     ------

@@ -292,13 +292,24 @@ def open_fuser(
         What `napari_gifnet.load_model` takes, the default model if it is left out, or the name of a
         baseline: "mean", "maximum", "pyramid" or "mertens".
     backend : Backend, optional
+        The device, the precision and the memory to use.
     progress : callable, optional
         ``progress(done, total)`` in bytes, while a model is downloaded.
+
+    Returns
+    -------
+    Fuser
+        Ready for `napari_gifnet.fusion.run`.
 
     Raises
     ------
     OptionError, CheckpointError, DownloadError, DeviceError, MissingDependencyError
         It cannot be used; the message says why.
+
+    Examples
+    --------
+    >>> open_fuser("maximum").summary
+    'maximum, without a network'
     """
     backend = backend or Backend()
     if isinstance(model, str) and model in BASELINES:

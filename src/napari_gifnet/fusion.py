@@ -182,8 +182,14 @@ def fuse_stack(
     return_index : bool
         Whether to return where along the axis each pixel comes from; not for exposures, and with a
         model of the band network.
-    intensity, color, rgb, device, precision, tile_size, dtype, progress
+    intensity : {"auto", "dtype", "minmax", "percentile"} or (low, high)
         As for `fuse`; the range is that of the whole stack.
+    color : {"auto", "gray"}
+        Keep the planes' chroma, or return luma alone.
+    rgb : bool, optional
+        Whether the last axis is colour; None looks.
+    device, precision, tile_size, dtype, progress : see `fuse`
+        As for `fuse`.
 
     Returns
     -------
@@ -246,10 +252,16 @@ def enhance(
     ----------
     image : array (..., Y, X) or, in colour, (..., Y, X, 3 | 4)
         Booleans, integers or floats, at least 5×5 pixels.
+    model : str, Path or Model, optional
+        As for `fuse`.
+    intensity : {"auto", "dtype", "minmax", "percentile"} or (low, high)
+        As for `fuse`.
     color : {"auto", "gray"}
         Keep the image's chroma, or return luma alone.
-    model, intensity, rgb, device, precision, tile_size, dtype, normalization, progress
-        As for `fuse`, for one image.
+    rgb : bool, optional
+        Whether the last axis is colour; None looks.
+    device, precision, tile_size, dtype, normalization, progress : see `fuse`
+        As for `fuse`.
 
     Returns
     -------
@@ -324,6 +336,12 @@ def run(
         An input has no finite pixel.
     DeviceError
         The device failed, or there is not enough memory.
+
+    Examples
+    --------
+    >>> job = resolve(request_of_arrays((np.zeros((5, 5)), np.ones((5, 5))), ("a", "b")))
+    >>> run(job, open_fuser("mean"))[0, :2]
+    array([0.5, 0.5], dtype=float32)
     """
     with Reporting(progress) as report:
         return _run(job.measured(), fuser, report, statistics, index)

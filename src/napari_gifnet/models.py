@@ -33,6 +33,8 @@ class ModelInfo:
         What `load_model` and ``fuse(model=...)`` take.
     summary, licence : str
         One sentence on where the weights come from, and on what terms.
+    architecture : {"gifnet", "gifnet-bands"}
+        What kind of network it is: of two images, or of any number.
     path : Path or None
         Where the weights lie in the installed package; None if they are downloaded.
     url, sha256 : str
@@ -43,6 +45,7 @@ class ModelInfo:
     name: str
     summary: str
     licence: str
+    architecture: str = GIFNET
     path: Path | None = None
     url: str = ""
     sha256: str = ""

@@ -26,10 +26,17 @@ def reduce(planes: Planes) -> Planes:
     Parameters
     ----------
     planes : array or tensor (..., Y, X)
+        Floats.
 
     Returns
     -------
     array or tensor (..., ⌈Y/2⌉, ⌈X/2⌉)
+        Pixel i lies on pixel 2 i of the larger plane.
+
+    Examples
+    --------
+    >>> reduce(np.ones((5, 8))).shape
+    (3, 4)
     """
     return _reduce(_reduce(planes, -2), -1)
 
@@ -40,11 +47,19 @@ def expand(planes: Planes, size: Sequence[int]) -> Planes:
     Parameters
     ----------
     planes : array or tensor (..., ⌈Y/2⌉, ⌈X/2⌉)
+        Floats.
     size : (Y, X)
+        Of the larger plane, in pixels.
 
     Returns
     -------
     array or tensor (..., Y, X)
+        Smooth between the pixels of the smaller plane.
+
+    Examples
+    --------
+    >>> bool((expand(np.ones((3, 4)), (5, 8)) == 1).all())
+    True
     """
     return _expand(_expand(planes, -1, size[-1]), -2, size[-2])
 
@@ -68,6 +83,11 @@ def decompose(planes: Planes, levels: int = LEVELS) -> list[Planes]:
     ----------
     P. J. Burt, E. H. Adelson, "The Laplacian pyramid as a compact image code", IEEE Transactions on
     Communications 31(4), 1983.
+
+    Examples
+    --------
+    >>> [band.shape for band in decompose(np.eye(9), levels=2)]
+    [(9, 9), (5, 5), (3, 3)]
     """
     bands = []
     for _ in range(levels):
@@ -80,9 +100,20 @@ def decompose(planes: Planes, levels: int = LEVELS) -> list[Planes]:
 def collapse(bands: Sequence[Planes]) -> Planes:
     """Add up the bands and the base that `decompose` returns.
 
+    Parameters
+    ----------
+    bands : sequence of arrays or tensors
+        The finest first, the base last.
+
     Returns
     -------
     array or tensor (..., Y, X)
+        The planes that `decompose` was given, to rounding.
+
+    Examples
+    --------
+    >>> np.allclose(collapse(decompose(np.eye(9))), np.eye(9))
+    True
     """
     *details, planes = bands
     for detail in reversed(details):
@@ -104,6 +135,11 @@ def fuse_strongest(*planes: Planes, levels: int = LEVELS) -> Planes:
     -------
     array or tensor (..., Y, X)
         Not limited to the range of the planes.
+
+    Examples
+    --------
+    >>> np.allclose(fuse_strongest(np.eye(9), np.eye(9)), np.eye(9))
+    True
     """
     where = _library(planes[0]).where
     first, *others = planes

@@ -7,6 +7,8 @@ import re
 import signal
 import subprocess
 import sys
+import warnings
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from napari_gifnet import enhance, fuse
 from napari_gifnet.cli import app
 from napari_gifnet.cli.demo import find_trouble_with_windows
 from napari_gifnet.cli.fusing import bands_onto
-from napari_gifnet.files.formats import Length, read, write
+from napari_gifnet.files.formats import ImageFile, Length, read, write
 from napari_gifnet.files.samples import list_samples, load_sample
 from napari_gifnet.metrics import METRICS
 from napari_gifnet.metrics import evaluate as score
@@ -181,23 +183,26 @@ def test_results_are_not_overwritten_unasked(pair, checkpoint):
             "is one of the images that are read",
         ),
         ("infrared.png visible.png -o nowhere/f.png", "nowhere does not exist"),
+        ("infrared.png visible.png -o text.png/f.png", "text.png is a file and no folder"),
+        (f"infrared.png visible.png -o {'n' * 252}.png", "too long a name"),
+        ("infrared.png visible.png -o f.png --intensity 5,1", "--intensity 5.0,1.0"),
         ("infrared.png visible.png -o f.jpg --dtype uint16", "cannot hold uint16"),
-        ("infrared.png visible.png -o f.tif --dtype complex", "dtype='complex'"),
+        ("infrared.png visible.png -o f.tif --dtype complex", "--dtype complex"),
         ("infrared.png small.png -o f.png", "on the same grid"),
         ("infrared.png -o f.png", "expected two images"),
-        ("infrared.png visible.png visible.png -o f.png", "3 images were given: expected two"),
-        ("infrared.png visible.png -o f.png --task mri", "task='mri' is unknown"),
-        ("infrared.png visible.png -o f.png --color a", "color='a' asks for the colour of a"),
-        ("infrared.png visible.png -o f.png --intensity bright", "intensity='bright'"),
+        ("infrared.png visible.png visible.png -o f.png", "expected planes of one size"),
+        ("infrared.png visible.png -o f.png --task mri", "--task mri is unknown"),
+        ("infrared.png visible.png -o f.png --color a", "--color a asks for the colour of A"),
+        ("infrared.png visible.png -o f.png --intensity bright", "--intensity bright"),
         ("infrared.png visible.png -o f.png --intensity 5,1", "low < high"),
         ("infrared.png visible.png -o f.png --model nobody", "no model 'nobody'"),
         ("infrared.png visible.png -o f.png --model text.png", "not a checkpoint"),
-        ("infrared.png visible.png -o f.png --device gpu", "device='gpu' is unknown"),
-        ("infrared.png visible.png -o f.png --precision half", "precision='half' is unknown"),
-        ("infrared.png visible.png -o f.png --tile-size wide", "tile_size='wide'"),
+        ("infrared.png visible.png -o f.png --device gpu", "--device gpu is unknown"),
+        ("infrared.png visible.png -o f.png --precision half", "--precision half is unknown"),
+        ("infrared.png visible.png -o f.png --tile-size wide", "--tile-size wide"),
         (
             "infrared.png visible.png -o f.png --tile-size 3",
-            "tile_size=3 is not understood: expected 'auto'",
+            "--tile-size 3 is not understood: expected auto, none or",
         ),
     ],
 )
@@ -426,6 +431,141 @@ def test_evaluate_refuses_what_is_no_fusion_of_these(tmp_path, fused, words):
     assert words in gifnet("evaluate", *files, code=2)
 
 
+@pytest.mark.parametrize("missing", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "uint16"])
+def test_missing_pixels_of_coarse_bands_spoil_no_others(tmp_path, missing, dtype):
+    """One missing pixel in a corner; all but its surroundings is as without it."""
+    rng = np.random.default_rng(0)
+    bands = rng.integers(50, 200, (4, 12, 12)).astype(dtype)
+    pan = rng.integers(50, 200, (SIDE, SIDE)).astype(dtype)
+    whole = bands_onto(ImageFile(bands, "CYX"), ImageFile(pan, "YX")).data
+    tag = {"extratags": [(42113, "s", 0, "0", True)]} if missing else {}
+    bands[1, 0, 0] = 0
+    tifffile.imwrite(tmp_path / "bands.tif", bands, metadata={"axes": "CYX"}, **tag)
+    nodata = None if missing else 0
+    fine = bands_onto(read(tmp_path / "bands.tif", nodata=nodata), ImageFile(pan, "YX")).data
+    assert fine.dtype == dtype
+    gone = np.isnan(fine) if dtype == "float32" else np.ma.getmaskarray(fine)
+    assert gone[1, :3, :3].all()
+    assert gone.sum() <= 36
+    np.testing.assert_allclose(
+        np.ma.getdata(fine)[:, 40:, 40:].astype(float), whole[:, 40:, 40:].astype(float), atol=1
+    )
+
+
+def test_nodata_is_missing_in_the_result(tmp_path, checkpoint):
+    a, b = np.random.default_rng(0).integers(100, 4000, (2, SIDE, SIDE)).astype(np.int16)
+    hole = np.s_[5:9, 10:20]
+    a[hole] = -9999
+    write(tmp_path / "a.tif", a, "YX")
+    write(tmp_path / "b.tif", b, "YX")
+    files = tmp_path / "a.tif", tmp_path / "b.tif", "--model", checkpoint
+    gifnet("fuse", *files, "--nodata", -9999, "-o", tmp_path / "f.tif")
+    fused = read(tmp_path / "f.tif").data
+    valid = a.astype(np.float32)
+    valid[hole] = np.nan
+    np.testing.assert_array_equal(fused, fuse(valid, b, model=checkpoint))
+    assert np.argwhere(np.isnan(fused)).shape == (40, 2)
+
+
+def test_axes_go_by_their_letters(tmp_path, checkpoint):
+    rng = np.random.default_rng(0)
+    each_time = rng.random((3, SIDE, SIDE), np.float32)
+    volumes = rng.random((3, 3, SIDE, SIDE), np.float32)
+    write(tmp_path / "t.tif", each_time, "TYX")
+    write(tmp_path / "tz.tif", volumes, "TZYX")
+    common = "--model", checkpoint, "-o", tmp_path / "f.tif"
+    gifnet("fuse", tmp_path / "t.tif", tmp_path / "tz.tif", *common)
+    fused = read(tmp_path / "f.tif")
+    assert fused.axes == "TZYX"
+    np.testing.assert_array_equal(fused.data, fuse(each_time[:, None], volumes, model=checkpoint))
+    write(tmp_path / "z.tif", each_time, "ZYX")
+    told = gifnet("fuse", tmp_path / "t.tif", tmp_path / "z.tif", *common, "--overwrite", code=2)
+    assert "t.tif is a stack along T and z.tif along Z" in told
+    told = gifnet("evaluate", tmp_path / "t.tif", tmp_path / "z.tif", "--method", "mean", code=2)
+    assert "t.tif is a stack along T and z.tif along Z" in told
+
+
+def test_pixel_sizes_that_contradict(tmp_path, checkpoint):
+    for name, size in [("pet.tif", 2.5), ("mri.tif", 1.0)]:
+        spacing = {axis: Length(size, "mm") for axis in "YX"}
+        write(tmp_path / name, np.eye(SIDE, dtype=np.float32), "YX", spacing=spacing)
+    files = tmp_path / "pet.tif", tmp_path / "mri.tif"
+    told = gifnet("fuse", *files, "--model", checkpoint, "-o", tmp_path / "f.tif", code=2)
+    assert "pet.tif has 2.5 mm between its pixels along Y, mri.tif 1 mm" in told
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_four_bands_of_one_file_stay_four(tmp_path, checkpoint):
+    bands = np.random.default_rng(0).integers(0, 256, (4, SIDE, SIDE), np.uint8)
+    pan = bands.mean(axis=0).astype(np.uint8)
+    tifffile.imwrite(
+        tmp_path / "bands.tif",
+        np.ascontiguousarray(np.moveaxis(bands, 0, -1)),
+        photometric="rgb",
+        extrasamples=["unspecified"],
+    )
+    write(tmp_path / "pan.tif", pan, "YX")
+    files = tmp_path / "bands.tif", tmp_path / "pan.tif", "--task", "pansharpening"
+    gifnet("fuse", *files, "--model", checkpoint, "-o", tmp_path / "sharp.tif")
+    sharp = read(tmp_path / "sharp.tif")
+    assert sharp.axes == "CYX"
+    np.testing.assert_array_equal(
+        sharp.data, fuse(bands, pan, task="pansharpening", model=checkpoint)
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names are text there")
+@pytest.mark.parametrize("suffix", ["tif", "ome.tif", "png", "jpg"])
+def test_names_that_are_not_utf8(tmp_path, checkpoint, suffix):
+    source = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    out = os.fsencode(tmp_path) + b"/f\xfcsed." + suffix.encode()
+    write(os.fsdecode(source), np.eye(SIDE, dtype=np.uint8), "YX")
+    command = [*GIFNET, "enhance", source, "-o", out, "--model", checkpoint]
+    done = subprocess.run(
+        command, capture_output=True, check=False, env=os.environ | {"PYTHONIOENCODING": "utf-8"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert read(os.fsdecode(out)).data.shape == (SIDE, SIDE)
+    assert b"f\\xfcsed" in done.stdout
+
+
+def test_what_a_file_cannot_hold_is_said(tmp_path, checkpoint):
+    spacing = {axis: Length(0.5, "µm") for axis in "YX"}
+    write(tmp_path / "a.tif", np.eye(SIDE, dtype=np.float32), "YX", spacing=spacing)
+    command = ["enhance", tmp_path / "a.tif", "-o", tmp_path / "f.png", "--model", checkpoint]
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        done = CliRunner().invoke(app, [str(part) for part in command])
+    assert done.exit_code == 0
+    assert "f.png was written without the pixel size along Y, the pixel size along X" in done.stderr
+
+
+def test_evaluate_pairs_subfolders(tmp_path):
+    rng = np.random.default_rng(0)
+    for side in "ab":
+        for part in ("day", "night"):
+            (tmp_path / side / part).mkdir(parents=True)
+            write(tmp_path / side / part / "1.png", rng.integers(0, 256, (64, 64), np.uint8), "YX")
+    command = "evaluate", tmp_path / "a", tmp_path / "b", "--method", "mean", "--metric", "EN"
+    rows = list(csv.DictReader(io.StringIO(gifnet(*command, "--format", "csv"))))
+    assert [row["image"] for row in rows] == ["day/1", "night/1", "mean", "SD"]
+
+
+@pytest.mark.parametrize("command", ["", "fuse", "enhance", "evaluate", "train", "demo", "samples"])
+def test_help_fills_its_lines(monkeypatch, command):
+    """Lines of 80 columns: a paragraph breaks where it must, an example nowhere."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERMINAL_WIDTH", "80")
+    text = gifnet(*command.split(), "--help").partition("╭")[0]
+    about, _, examples = text.partition("Start here:" if not command else "Examples:")
+    assert all(line.strip()[:6] in ("", "gifnet") for line in examples.splitlines())
+    for paragraph in re.split(r"\n\s*\n", about):
+        lines = paragraph.strip().splitlines()
+        for line, following in pairwise(lines):
+            assert len(line.rstrip()) + 1 + len(following.split()[0]) > 78
+
+
 def test_version_and_help():
     assert re.fullmatch(r"napari-gifnet \d+\.\d+\.\d+\S*\n", gifnet("--version"))
     overview = gifnet("--help")
@@ -490,7 +630,7 @@ def test_train_and_train_alike(tmp_path, monkeypatch):
     assert read("f.png").data.shape == (64, 64)
     assert "nothing to train on" in gifnet("train", "-o", "none", code=2)
     message = gifnet("train", "--pairs", "pairs", "--recipe", "x", "-o", "none", code=2)
-    assert "recipe='x' is unknown: expected 'faithful' or 'paper'" in message
+    assert "--recipe x is unknown: expected faithful or paper" in message
     gifnet("train", "--pairs", "pairs", "--start", "first/gifnet.safetensors", *sizes, "-o", "on")
     message = gifnet("train", "--recipe-from", "on/gifnet.safetensors", "-o", "none", code=2)
     assert "went on from other weights (gifnet.safetensors): expected them with --start" in message

@@ -32,6 +32,9 @@ def noise(shape, dtype):
         ("bands.ome.tif", "float32", "CYX", (4, 6, 7)),
         ("colour.ome.tif", "uint8", "ZYXS", (2, 6, 7, 3)),
         ("odd.tif", "float32", "CZYX", (2, 3, 6, 7)),
+        ("half.tif", "float16", "ZYX", (3, 6, 7)),
+        ("half.ome.tif", "float16", "ZYX", (3, 6, 7)),
+        ("long.ome.tif", "int32", "ZYX", (3, 6, 7)),
     ],
 )
 def test_round_trip(tmp_path, name, dtype, axes, shape):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .console import Commands
+from .console import Commands, help_text
 from .demo import demo
 from .evaluating import evaluate
 from .fusing import enhance, fuse
@@ -24,7 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (fuse, enhance, evaluate, demo, train, models, samples):
-    app.command()(command)
+    app.command(help=help_text(command))(command)
 
 
 def _show_version(wanted: bool) -> None:
@@ -48,7 +48,7 @@ def main(
 
     \b
     Start here:
-      gifnet demo                                    see it at work on a brain in PET and MRI
+      gifnet demo                                    see a brain in PET and MRI
       gifnet fuse A.png B.png -o fused.png           fuse two images of your own
       gifnet fuse --help                             all about it, with examples
     """

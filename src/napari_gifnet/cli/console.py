@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,9 +14,16 @@ import typer
 from typer.core import TyperGroup
 
 from napari_gifnet.errors import GIFNetError
+from napari_gifnet.files.image_file import written_text
 
 USER_ERROR = 2
 INTERRUPTED = 130
+
+
+_OPTION = re.compile(
+    r"\b(tile_size|normalization|intensity|color|dtype|device|precision|task|model|metrics?|recipe"
+    r"|seed|steps|side|batch|rate)=('[^']*'|\"[^\"]*\"|\([^)]*\)|[\w+-]+(?:\.\d+)?)"
+)
 
 
 class Commands(TyperGroup):
@@ -21,12 +31,15 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command asked for."""
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # our errors say what matters
         with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_, **__: note(str(message))
+            warnings.showwarning = lambda message, *_, **__: note(
+                in_words_of_the_shell(str(message))
+            )
             try:
                 return super().invoke(ctx)
             except GIFNetError as error:
-                note(str(error))
+                note(in_words_of_the_shell(str(error)))
                 raise typer.Exit(USER_ERROR) from error
             except KeyboardInterrupt:
                 note("stopped.")
@@ -35,7 +48,38 @@ class Commands(TyperGroup):
 
 def note(sentence: str) -> None:
     """Print a sentence on standard error."""
-    typer.echo(f"gifnet: {sentence}", err=True)
+    typer.echo(written_text(f"gifnet: {sentence}"), err=True)
+
+
+def in_words_of_the_shell(sentence: str) -> str:
+    """Return a sentence of the library with its options as the shell spells them.
+
+    Examples
+    --------
+    >>> in_words_of_the_shell("tile_size=3 is not understood: expected 'auto' or None.")
+    '--tile-size 3 is not understood: expected auto or none.'
+    """
+    option = _OPTION.sub(
+        lambda found: f"--{found[1].replace('_', '-')} {_as_typed(found[2])}",
+        sentence,
+    )
+    if option == sentence:
+        return sentence
+    option = re.sub(r"'([\w:.-]*)'", r"\1", option).replace("(low, high)", "LOW,HIGH")
+    option = re.sub(r"\bNone\b", "none", option)
+    return re.sub(r"\bof ([ab])\b", lambda found: f"of {found[1].upper()}", option)
+
+
+def _as_typed(value: str) -> str:
+    return value.strip("()'\"").replace(", ", ",")
+
+
+def help_text(command: Callable[..., Any]) -> str:
+    """Return a command's description; terminals break its paragraphs where they are full."""
+    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+    return "\n\n".join(
+        text if text.startswith("\b") else " ".join(text.split()) for text in paragraphs
+    )
 
 
 @contextmanager

@@ -17,6 +17,8 @@ from napari_gifnet.backend import Backend
 from napari_gifnet.baselines import BASELINES
 from napari_gifnet.errors import ImageError, OptionError
 from napari_gifnet.files.formats import FORMATS, FileError, ImageFile, read
+from napari_gifnet.files.matching import align_axes
+from napari_gifnet.files.pairing import pair_folders
 from napari_gifnet.fusers import Fuser, open_fuser
 from napari_gifnet.fusion import run
 from napari_gifnet.models import list_models
@@ -74,8 +76,8 @@ def evaluate(
         Path | None,
         typer.Argument(
             metavar="FUSED",
-            help="What was made of them, by any program; images of a folder are matched by their "
-            "names, whatever the suffixes.",
+            help="What was made of them, by any program; images of folders are matched by their "
+            "places in them and their names, whatever the suffixes.",
             show_default=False,
         ),
     ] = None,
@@ -124,7 +126,7 @@ def evaluate(
       gifnet evaluate infrared.png visible.png fused.png
       gifnet evaluate near.png far.png --method gifnet --method pyramid
       gifnet evaluate infrared/ visible/ fused/ --format csv > scores.csv
-      gifnet evaluate pet/ mri/ --task pet_mri --method gifnet --method mean --format markdown
+      gifnet evaluate pet/ mri/ --task pet_mri --method gifnet --format markdown
     """
     if fused is None and not method:
         raise OptionError("Nothing to judge: expected FUSED, or a --method that makes it.")
@@ -145,36 +147,17 @@ def evaluate(
 
 
 def find_scenes(a: Path, b: Path, fused: Path | None) -> list[Scene]:
-    """Match the images of folders by the stems of their names; three files are one scene."""
+    """Match the images of folders by their places and names; three files are one scene."""
     given = [path for path in (a, b, fused) if path is not None]
     if not any(path.is_dir() for path in given):
         return [Scene(a.stem, a, b, fused)]
     for path in given:
         if not path.is_dir():
             raise FileError(f"{path} is no folder: expected only folders, or only images.")
-    found = [_images_by_stem(folder) for folder in given]
-    shared = sorted(set.intersection(*map(set, found)))
-    if not shared:
-        raise FileError(
-            f"{', '.join(map(str, given))} have no images of the same name (the suffix aside)."
-        )
-    alone = sorted(set.union(*map(set, found)) - set(shared))
+    scenes, alone = pair_folders(given, FORMATS)
     if alone:
         note(f"left out, since not in every folder: {', '.join(alone)}.")
-    return [Scene(stem, *(images[stem] for images in found)) for stem in shared]
-
-
-def _images_by_stem(folder: Path) -> dict[str, Path]:
-    images: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in FORMATS or path.name.startswith("."):
-            continue
-        if path.stem in images:
-            raise FileError(
-                f"{images[path.stem]} and {path} have one name: expected one image a scene."
-            )
-        images[path.stem] = path
-    return images
+    return [Scene(name, *images) for name, images in scenes.items()]
 
 
 def _find_fuser(name: str, backend: Backend) -> Fuser:
@@ -206,6 +189,7 @@ def _judge(
     from napari_gifnet.metrics import evaluate as score
 
     a, b = open_images([scene.a, scene.b], None)
+    a, b = align_axes(a, b, (scene.a.name, scene.b.name))
     job = _job_of(a, b, options)
     results: dict[str, np.ndarray] = {}
     if scene.fused is not None:
@@ -238,7 +222,12 @@ def _judged_plane(image: ImagePlanes, index: tuple[int, ...]) -> np.ndarray:
     """Return a plane with black and white at the limits of its dtype; integers stay integers."""
     plane = image.part(index)
     limits = cast("Range", image.range)
-    if plane.dtype.kind in "iu" and limits == range_without_looking(plane.dtype, "dtype"):
+    is_whole = not np.ma.is_masked(plane)
+    if (
+        plane.dtype.kind in "iu"
+        and is_whole
+        and limits == range_without_looking(plane.dtype, "dtype")
+    ):
         return plane
     return to_unit(plane, limits)
 

@@ -59,6 +59,31 @@ ModelName = Annotated[
         autocompletion=lambda: [model.name for model in list_models()],
     ),
 ]
+ModelForCount = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        help="A name that `gifnet models` lists, a method without a network (mean, maximum, pyramid, "
+        "mertens), or the path of a checkpoint.",
+        show_default="gifnet for two images, gifnet-bands for more",
+        autocompletion=lambda: [model.name for model in list_models()],
+    ),
+]
+HeightMap = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="TIFF",
+        help="Of focus planes: where along the axis each pixel comes from, as a second file.",
+    ),
+]
+StackAxis = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LETTER",
+        help="Of one file that holds a stack: the axis along which its planes lie.",
+        show_default="Z, or the only one",
+    ),
+]
 _POLICIES = (
     "How values become black to white: dtype (all of an integer type), minmax, percentile (0.1 to "
     "99.9), LOW,HIGH, or auto: as dtype for 8 bits and for floats within 0 and 1, else as minmax."
@@ -88,6 +113,14 @@ DtypeName = Annotated[
         metavar="DTYPE",
         help="What OUT holds: float32 in [0, 1], or uint8 or uint16 at full scale.",
         show_default="float32 for TIFF, uint8 for PNG and JPEG",
+    ),
+]
+NoData = Annotated[
+    float | None,
+    typer.Option(
+        metavar="VALUE",
+        help="Pixels of this value are missing, as in scenes that do not fill their frame.",
+        show_default="what a TIFF says of itself",
     ),
 ]
 DeviceName = Annotated[

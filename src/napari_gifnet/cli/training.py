@@ -34,9 +34,10 @@ def train(
         str | None,
         typer.Option(help="What is trained: gifnet (the default), or gifnet-bands."),
     ] = None,
-    like: Annotated[
+    recipe_from: Annotated[
         str | None,
         typer.Option(
+            "--recipe-from",
             metavar="MODEL",
             help="Train as MODEL was trained, but for the options given here; '' takes a folder or "
             "file away.",
@@ -77,16 +78,16 @@ def train(
 
     A run that was interrupted goes on when the same command is given again. The folder holds
     checkpoint.pt, losses.csv, progress.png (of gifnet) and, in the end, gifnet.safetensors or
-    gifnet-bands.safetensors; either file of weights can be given to --model, or chosen in the widget.
-    gifnet-bands has no stem, no recipe and no precision to choose.
+    gifnet-bands.safetensors; either file of weights can be given to --model, or chosen in the
+    widget. gifnet-bands has no stem, no recipe and no precision to choose.
 
     \b
     Examples:
-      gifnet train --pairs my_pairs -o runs/first
-      gifnet train --pairs my_pairs --photographs pictures --steps 4000 -o runs/long
-      gifnet train --pairs my_pairs --start gifnet --stem-steps 0 --steps 300 -o runs/tuned
+      gifnet train --pairs pairs -o runs/first
+      gifnet train --pairs pairs --photographs pictures --steps 4000 -o runs/long
+      gifnet train --pairs pairs --start gifnet --stem-steps 0 -o runs/tuned
       gifnet train --model gifnet-bands --photographs pictures -o runs/bands
-      gifnet train --like runs/long/gifnet.safetensors --seed 1 -o runs/again
+      gifnet train --recipe-from runs/long/gifnet.safetensors --seed 1 -o runs/two
       gifnet fuse A.png B.png --model runs/first/gifnet.safetensors -o fused.png
     """
     from napari_gifnet.engine.device import choose_device
@@ -116,10 +117,10 @@ def train(
     }
     changed: Any = {name: value for name, value in given.items() if value is not None}
     if model is None:
-        runs = read_runs(like) if like else []
+        runs = read_runs(recipe_from) if recipe_from else []
         model = runs[-1].get("model", "gifnet") if runs else "gifnet"
     if model not in ("gifnet", "gifnet-bands"):
-        raise OptionError(f"model={model!r} cannot be trained: expected gifnet or gifnet-bands.")
+        raise OptionError(f"--model {model} cannot be trained: expected gifnet or gifnet-bands.")
     run: TrainingRun | BandRun
     if model == "gifnet-bands":
         alone = sorted(set(changed) - {field.name for field in dataclasses.fields(BandRun)})
@@ -127,12 +128,14 @@ def train(
             raise OptionError(
                 f"--{alone[0].replace('_', '-')} is of gifnet alone: expected --model gifnet with it."
             )
-        run = dataclasses.replace(read_band_run(like) if like else BandRun(), **changed)
+        run = dataclasses.replace(
+            read_band_run(recipe_from) if recipe_from else BandRun(), **changed
+        )
     else:
-        alike = read_run(like) if like else TrainingRun()
+        alike = read_run(recipe_from) if recipe_from else TrainingRun()
         if alike.start and start is None:
             raise OptionError(
-                f"{like} went on from other weights ({alike.start}): expected them with --start."
+                f"{recipe_from} went on from other weights ({alike.start}): expected them with --start."
             )
         run = dataclasses.replace(alike, **changed)
     if not run.pairs and not run.photographs:

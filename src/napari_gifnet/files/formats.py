@@ -86,6 +86,13 @@ def read(path: str | Path, *, nodata: float | None = None) -> ImageFile:
     FileError
         There is no such file, it is of another format, it is damaged, or it holds what cannot be
         represented so.
+
+    Examples
+    --------
+    >>> from napari_gifnet.files.samples import FOLDER
+    >>> image = read(FOLDER / "pet.tif")
+    >>> image.axes, image.data.shape
+    ('ZYX', (61, 88, 74))
     """
     path = Path(path)
     reader = read_tiff if find_format(path) is _TIFF else read_photograph
@@ -98,7 +105,9 @@ def read(path: str | Path, *, nodata: float | None = None) -> ImageFile:
         raise FileError(f"{path} cannot be read: {reason}.") from error
     except Exception as error:  # a damaged file can raise nearly anything
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise FileError(f"{path} cannot be read as an image: {reason}.") from error
+        raise FileError(
+            f"{path} cannot be read as an image: it seems to be damaged ({reason})."
+        ) from error
 
 
 def write(
@@ -126,15 +135,21 @@ def write(
     description : str
         Kept in the file.
 
+    Raises
+    ------
+    FileError
+        The format cannot hold the data, or the file cannot be written.
+
     Warns
     -----
     UserWarning
         The format cannot hold a size or the description; the pixels are written all the same.
 
-    Raises
-    ------
-    FileError
-        The format cannot hold the data, or the file cannot be written.
+    Examples
+    --------
+    >>> write("edges.png", np.eye(5), "YX")
+    >>> read("edges.png").data[0]
+    array([255,   0,   0,   0,   0], dtype=uint8)
     """
     path = Path(path)
     form = find_format(path)

@@ -21,6 +21,8 @@ _LARGEST_RATIO = 3000
 """No compression in use packs more tightly; a file that promises more is damaged."""
 _UNQUESTIONED_BYTES = 2**28
 
+_OF_OME = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float32", "float64")
+
 _NO_IMAGE = {
     4: "a mask for another image",
     8: "CIE L*a*b* colour",
@@ -262,7 +264,12 @@ def write_tiff(
     }
     metadata: dict[str, Any] = {"axes": axes}
     ordered = axes == "".join(axis for axis in "TZCYXS" if axis in axes)
-    if as_ome and len(set(axes)) == len(axes) and set(axes) <= set("TZCYXS"):
+    if (
+        as_ome
+        and data.dtype.name in _OF_OME
+        and len(set(axes)) == len(axes)
+        and set(axes) <= set("TZCYXS")
+    ):
         options["ome"] = True
         metadata["Description"] = description
         kept = _ome_sizes(sizes)
@@ -279,9 +286,9 @@ def write_tiff(
     options |= {name: value for name, value in kept.items() if name != "axes"}
     try:
         tifffile.imwrite(path, data, metadata=metadata, **options)
-    except (ValueError, TypeError, ArithmeticError, LookupError) as error:
-        if isinstance(error, FileError):
-            raise
+    except OSError:
+        raise
+    except Exception:
         # Metadata that the format does not take must not cost the pixels.
         tifffile.imwrite(path, data, metadata=None, photometric=options["photometric"])
         lost = [*(axis for axis in spacing if axis in axes), "the description"]

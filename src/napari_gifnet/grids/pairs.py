@@ -52,6 +52,7 @@ def same_grid(a: WorldGrid, b: WorldGrid) -> bool:
     Returns
     -------
     bool
+        Whether they are one grid.
 
     Examples
     --------

@@ -261,12 +261,30 @@ class Job:
 def resolve(request: Request) -> Job:
     """Decide everything that a request leaves open; quick, whatever the size of the images.
 
+    Parameters
+    ----------
+    request : Request
+        The images, and the options as they were given.
+
+    Returns
+    -------
+    Job
+        Ready to be run; ranges that depend on the values are still to be measured.
+
     Raises
     ------
     ImageError
         The images cannot be fused as given.
     OptionError
         An option is not understood.
+
+    Examples
+    --------
+    >>> from napari_gifnet.planes.request import request_of_arrays
+    >>> images = np.zeros((3, 8, 9), np.uint8), np.zeros((8, 9, 3), np.uint8)
+    >>> job = resolve(request_of_arrays(images, ("a", "b")))
+    >>> job.shape, job.summary()
+    ((3, 8, 9, 3), '3 planes of 8×9 pixels; a 0 to 255; b 0 to 255; colour of b')
     """
     inputs, count = request.inputs, len(request.inputs)
     task = find_task(request.task)

@@ -5,7 +5,9 @@ import json
 import shlex
 
 import numpy as np
+import PIL.Image
 import pytest
+import tifffile
 import torch
 from napari.components import ViewerModel
 from napari.layers import Image, Shapes
@@ -15,10 +17,10 @@ from typer.testing import CliRunner
 
 from napari_gifnet.cli import app
 from napari_gifnet.errors import GIFNetError, OptionError
-from napari_gifnet.files.formats import read, write
+from napari_gifnet.files.formats import Length, read, write
 from napari_gifnet.models import load_model
 from napari_gifnet.viewer import enhance_layer, fuse_layers
-from napari_gifnet.viewer.layers.record import as_command, as_python
+from napari_gifnet.viewer.layers.recipes import as_command, as_python, why_no_command
 
 HEIGHT, WIDTH = 13, 18
 
@@ -251,3 +253,54 @@ def test_layers_that_no_command_can_read(files, viewer, options, tmp_path):
     assert "another shape than layer 'CT'" in refused(ct)
     (tmp_path / "c t.tif").unlink()
     assert "c t.tif" in refused(ct, error=GIFNetError)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_a_photograph_that_napari_shows_unturned(tmp_path, options, orientation):
+    """napari's reader leaves the pixels as they are stored, a square keeps its shape."""
+    pixels = np.random.default_rng(0).integers(0, 255, (HEIGHT, HEIGHT), np.uint8)
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    PIL.Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    with layer_source(path=str(tmp_path / "a.png")):
+        layer = Image(pixels, name="square")
+    made = record(enhance_layer(layer, **options))
+    if orientation == 1:
+        assert "a.png" in as_command(made)
+    else:
+        with pytest.raises(
+            OptionError, match=r"reads other pixels from .*a\.png than layer 'square'"
+        ):
+            as_command(made)
+
+
+def test_a_file_whose_smallest_is_white(tmp_path, options):
+    pixels = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="miniswhite")
+    with layer_source(path=str(tmp_path / "a.tif")):
+        layer = Image(pixels)
+    assert "reads other pixels" in record(enhance_layer(layer, **options))["files_differ"]
+
+
+def test_a_layer_that_was_changed(files, options):
+    files[0].data[1, 2, 3] += 1
+    made = record(enhance_layer(files[0], **options))
+    assert "reads other pixels" in why_no_command(made)
+
+
+def test_pixel_sizes_that_only_the_files_know(tmp_path, options):
+    layers = []
+    for name, size in [("a.tif", 2.5), ("b.tif", 1)]:
+        data = np.random.default_rng(0).random((HEIGHT, WIDTH), np.float32)
+        write(tmp_path / name, data, "YX", spacing={axis: Length(size, "mm") for axis in "YX"})
+        with layer_source(path=str(tmp_path / name)):
+            layers.append(Image(data))
+    made = record(fuse_layers(*layers, **options))
+    assert "2.5 mm between its pixels" in why_no_command(made)
+
+
+def test_no_file_is_read_for_the_command(files, options, tmp_path):
+    """The comparison is part of the record; asking for the command costs nothing."""
+    made = record(enhance_layer(files[0], **options))
+    (tmp_path / "c t.tif").unlink()
+    assert as_command(made).startswith("gifnet enhance")

@@ -194,20 +194,20 @@ def test_the_line_before_a_run_follows_the_viewer(dock, qtbot):
     add_pair(viewer, (8, 20, 60))
     qtbot.waitUntil(lambda: "8 planes of 20×60" in widget.summary.value, timeout=60_000)
     viewer.dims.roll()
-    qtbot.waitUntil(lambda: "60 planes of 8×20" in widget.summary.value, timeout=5000)
+    qtbot.waitUntil(lambda: "60 planes of 8×20" in widget.summary.value, timeout=30_000)
     viewer.dims.order = (0, 1, 2)
     viewer.add_image(np.zeros((20, 20, 60)), translate=(-6, 0, 0))  # room beside the pair
     widget.layer_a.value, widget.layer_b.value = viewer.layers[1], viewer.layers[0]
     widget.extent.value = "slice"
     viewer.dims.set_point(0, -5)
-    qtbot.waitUntil(lambda: not widget.run_button.enabled, timeout=5000)
+    qtbot.waitUntil(lambda: not widget.run_button.enabled, timeout=30_000)
     assert "lies outside of" in widget.summary.value
     viewer.dims.set_point(0, 3)
-    qtbot.waitUntil(lambda: widget.run_button.enabled, timeout=5000)
+    qtbot.waitUntil(lambda: widget.run_button.enabled, timeout=30_000)
     widget.extent.value = "view"
-    qtbot.waitUntil(lambda: "8 planes of 20×60" in widget.summary.value, timeout=5000)
-    viewer.camera.zoom *= 8
-    qtbot.waitUntil(lambda: "of 20×60" not in widget.summary.value, timeout=5000)
+    qtbot.waitUntil(lambda: "8 planes of 20×60" in widget.summary.value, timeout=30_000)
+    viewer.scene.camera.zoom *= 8
+    qtbot.waitUntil(lambda: "of 20×60" not in widget.summary.value, timeout=30_000)
 
 
 def test_a_device_that_is_there_but_fails_is_told(dock, qtbot, monkeypatch):

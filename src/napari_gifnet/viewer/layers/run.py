@@ -66,7 +66,7 @@ def fuse_layers(
         coordinates, units included, plane by plane during the run.
     viewer : napari.Viewer, optional
         Says which axes are displayed, and where the current slice and view are.
-    task, model, device, precision, tile_size
+    task, model : see `napari_gifnet.fuse`
         As for `napari_gifnet.fuse`.
     color : {"auto", "a", "b", "gray", "displayed"}
         As for `napari_gifnet.fuse`; "displayed" fuses layers of one channel in the colours of
@@ -90,6 +90,8 @@ def fuse_layers(
         Of multiscale layers; 0 is the finest.
     gamma : bool
         Whether to apply the layers' gamma.
+    device, precision, tile_size : see `napari_gifnet.fuse`
+        As for `napari_gifnet.fuse`.
     memory : float, optional
         Megabytes to spend on keeping maps rather than computing them twice; by default 560 on a
         CPU, half of what is free on a GPU. It changes the speed, not the result.
@@ -168,11 +170,17 @@ def enhance_layer(
     Parameters
     ----------
     layer : napari.layers.Image
+        The layer.
+    viewer : napari.Viewer, optional
+        Says which axes are displayed, and where the current slice and view are.
+    model : see `napari_gifnet.fuse`
+        As for `napari_gifnet.fuse`.
     color : {"auto", "gray", "displayed"}
         Keep the layer's colour, drop it, or enhance it in the colours of its colormap.
-    viewer, model, intensity, extent, axes, level, gamma, device, precision, tile_size, memory, \
-normalization, lazy, progress
+    intensity, extent, axes, level, gamma, device, precision, tile_size : see `fuse_layers`
         As for `fuse_layers`, for one layer.
+    memory, normalization, lazy, progress : see `fuse_layers`
+        As for `fuse_layers`.
 
     Returns
     -------

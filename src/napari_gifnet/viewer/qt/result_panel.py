@@ -15,7 +15,7 @@ from napari_gifnet.baselines import BASELINES
 from napari_gifnet.errors import GIFNetError
 from napari_gifnet.viewer.layers.current import Current, plane_on_display
 from napari_gifnet.viewer.layers.job import LayerJob
-from napari_gifnet.viewer.layers.record import as_command, as_python, why_no_command
+from napari_gifnet.viewer.layers.recipes import as_command, as_python, why_no_command
 
 from .background import describe
 from .compare import Table, as_html, as_text, compare
