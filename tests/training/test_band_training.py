@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 
 from napari_gifnet.errors import CheckpointError, OptionError
 from napari_gifnet.network.bands import TASKS, GIFNetBands
-from napari_gifnet.training.band_losses import band_losses
+from napari_gifnet.training.band_losses import band_losses, missing_relief
 from napari_gifnet.training.band_samples import MAKERS, NO_TASK, make_batches
 from napari_gifnet.training.bands import BandRun, BandTrainer, read_band_run, train_bands
 from napari_gifnet.training.made_scenes import blur_bank, blurred, head
@@ -174,3 +174,16 @@ def test_weights_tell_of_their_run(pairs, tmp_path):
     assert told == dataclasses.replace(run, pairs=pairs.name, photographs=("b",))
     with pytest.raises(CheckpointError, match="does not say how it was trained as gifnet-bands"):
         read_band_run("gifnet")
+
+
+def test_a_plane_that_is_drowned_by_another_costs_its_relief():
+    """Dim blobs beside a bright texture: the mean keeps them, the brighter of each pixel does not."""
+    noise = gaussian_filter(np.random.default_rng(5).standard_normal((96, 96)), 6)
+    dim = torch.from_numpy((0.15 + 0.1 * noise / np.abs(noise).max()).astype(np.float32))[
+        None, None
+    ]
+    bright = torch.from_numpy((0.5 + 0.4 * texture(3, (96, 96))).astype(np.float32))[None, None]
+    lost = [missing_relief(dim, bright, x).item() for x in (dim, (dim + bright) / 2, bright)]
+    assert lost[1] == 0
+    assert lost[2] > 0.2
+    assert missing_relief(dim / 4, bright / 4, bright / 4).item() == pytest.approx(lost[2], rel=0.4)
