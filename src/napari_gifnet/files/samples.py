@@ -263,7 +263,18 @@ _DOWNLOADED = (
 
 
 def list_samples() -> tuple[Sample, ...]:
-    """Return every sample, those that ship first."""
+    """Return every sample, those that ship first.
+
+    Returns
+    -------
+    tuple of Sample
+        Their files need not be on this computer yet.
+
+    Examples
+    --------
+    >>> [sample.key for sample in list_samples() if sample.shipped][:2]
+    ['pet_mri', 'infrared_visible']
+    """
     return _SHIPPED + _DOWNLOADED
 
 
