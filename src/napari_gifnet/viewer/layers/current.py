@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_gifnet.errors import OptionError
-from napari_gifnet.grids.regions import displayed_axes, plane_at
+from napari_gifnet.grids.regions import displayed_axes
 from napari_gifnet.grids.units import unit_factors
 from napari_gifnet.grids.world_grid import WorldGrid
 
@@ -18,8 +18,6 @@ from .source import check_layer
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image
-
-    from .job import LayerJob
 
 Box = tuple[tuple[float, ...], tuple[float, ...]]
 
@@ -74,11 +72,6 @@ class Current:
         missing = max(grid.ndim - len(self.order), 0)
         order = (*range(missing), *(axis + missing for axis in self.order))
         return displayed_axes(order, grid.ndim)
-
-
-def plane_on_display(plan: LayerJob, current: Current) -> tuple[slice, ...]:
-    """Return the region of a plan's plane that a viewer shows, the nearest where it shows none."""
-    return plane_at(plan.grid, current.point, plan.axes, current.units, within=plan.region)
 
 
 def visible_box(units: Any, *layers: Image) -> Box:

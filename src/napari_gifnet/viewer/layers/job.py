@@ -12,6 +12,7 @@ import numpy as np
 from napari_gifnet.backend import Backend
 from napari_gifnet.errors import ImageError, OptionError
 from napari_gifnet.grids.pairs import common_grid, overlap, unit_note
+from napari_gifnet.grids.regions import plane_at
 from napari_gifnet.grids.world_grid import WorldGrid
 from napari_gifnet.models import Model
 from napari_gifnet.planes.job import Job, resolve
@@ -220,6 +221,10 @@ class LayerJob:
                 how = self.options.interpolation
                 return f"{source.name} resampled onto the grid of {other.name}, {how}"
         return "same grid"
+
+    def plane_shown(self, current: Current) -> Region:
+        """Return the region of the plane that a viewer shows, the nearest where it shows none."""
+        return plane_at(self.grid, current.point, self.axes, current.units, within=self.region)
 
     def on(self, grid: WorldGrid, region: Region) -> LayerJob:
         """Return the job of another region, or on another grid; its result is in memory."""

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_gifnet.baselines import BASELINES
 from napari_gifnet.errors import GIFNetError
-from napari_gifnet.viewer.layers.current import Current, plane_on_display
+from napari_gifnet.viewer.layers.current import Current
 from napari_gifnet.viewer.layers.job import LayerJob
 from napari_gifnet.viewer.layers.recipes import as_command, as_python, why_no_command
 
@@ -164,7 +164,7 @@ class ResultPanel(Container):
         if plan is None:
             return
         self.compare_button.enabled = False
-        part = plane_on_display(plan, Current.of(self.viewer))
+        part = plan.plane_shown(Current.of(self.viewer))
         worker = FunctionWorker(compare, plan, self.layer.data, part, self.baseline.value)
         worker.returned.connect(self._on_compared)
         worker.errored.connect(lambda error: show_error(describe(error)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_gifnet.planes.color import to_rgb
-from napari_gifnet.viewer.layers.current import Current, plane_on_display
+from napari_gifnet.viewer.layers.current import Current
 from napari_gifnet.viewer.layers.job import LayerJob
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Wipe:
 
     def _draw(self, event: Any = None) -> None:
         plan = self._plan
-        part = plane_on_display(plan, Current.of(self._viewer))
+        part = plan.plane_shown(Current.of(self._viewer))
         if part == self._part:
             return
         self._part = part
