@@ -17,7 +17,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_there_are_blocks_of_both_kinds():
-    assert len(blocks("python")) == 2
+    assert len(blocks("python")) == 3
     assert len(blocks("sh")) == 3
 
 
@@ -26,7 +26,7 @@ def test_python_block(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     exec(compile(code, "README.md", "exec"), names)
-    fused = names["fused"]
+    fused = names.get("fused", names.get("flat"))
     values = np.asarray(getattr(fused, "data", fused))
     assert np.isfinite(values).any()
     assert np.nanmin(values) >= 0

@@ -59,7 +59,7 @@ def shipped_samples() -> Iterator[Pair]:
         if sample.key == "pet_mri":
             pet, mri, _, _ = load_slices(1)
             yield Pair(sample.title, sample.task, pet[0], mri[0])
-        elif sample.shipped:
+        elif sample.shipped and sample.b:
             a, b = load_sample(sample)
             yield Pair(sample.title, sample.task, a.data, b.data)
 

@@ -335,6 +335,15 @@ def test_samples_are_written(tmp_path):
     gifnet("samples", "pet_mri", "-o", tmp_path)
     pet = read(tmp_path / "pet_mri_a.tif")
     assert pet.spacing == {axis: (pytest.approx(2.5), "mm") for axis in "ZYX"}
+    told = gifnet("samples", "focus_stack", "-o", tmp_path)
+    (stack,) = load_sample("focus_stack")
+    written = read(tmp_path / "focus_stack.tif")
+    assert written.axes == "ZYX"
+    assert written.spacing == {
+        axis: (size, "µm") for axis, size in zip("ZYX", (20, 2, 2), strict=True)
+    }
+    np.testing.assert_array_equal(written.data, stack.data)
+    assert stack.facts["depth"] in told
     assert "exists already" in gifnet("samples", "pet_mri", "-o", tmp_path, code=2)
     assert "no sample 'holiday'" in gifnet("samples", "holiday", code=2)
     told = gifnet("samples", "multi_focus", "-o", tmp_path / "pet_mri_a.tif", code=2)

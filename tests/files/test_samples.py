@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -12,11 +13,20 @@ import pytest
 from scipy import ndimage as ndi
 
 from napari_gifnet.errors import DownloadError, OptionError
-from napari_gifnet.files.samples import FOLDER, SampleImage, find_sample, list_samples, load_sample
+from napari_gifnet.files.formats import read
+from napari_gifnet.files.samples import (
+    FOLDER,
+    SampleImage,
+    find_sample,
+    list_samples,
+    load_depth,
+    load_sample,
+)
 from napari_gifnet.planes.tasks import TASKS
 from napari_gifnet.viewer.layers import samples as providers
 
 SHIPPED = [sample.key for sample in list_samples() if sample.shipped]
+PAIRS = [sample.key for sample in list_samples() if sample.shipped and sample.b]
 DOWNLOADED = [sample.key for sample in list_samples() if not sample.shipped]
 
 
@@ -31,15 +41,17 @@ def luma(image: SampleImage) -> np.ndarray:
     return image.data @ [0.299, 0.587, 0.114] if image.rgb else image.data.astype(float)
 
 
-def test_every_task_has_a_downloaded_example_and_four_ship():
-    assert SHIPPED == ["pet_mri", "infrared_visible", "multi_focus", "multi_exposure"]
+def test_every_task_has_a_downloaded_example_and_four_ship_with_a_focus_stack():
+    assert PAIRS == ["pet_mri", "infrared_visible", "multi_focus", "multi_exposure"]
+    assert [*PAIRS, "focus_stack"] == SHIPPED
     assert sorted(DOWNLOADED) == sorted(f"gifnet_{task}" for task in TASKS)
     assert all(sample.task in TASKS for sample in list_samples())
 
 
-def test_the_files_that_ship_are_below_4_megabytes():
-    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 4e6
-    shipped = {file for s in list_samples() if s.shipped for file in (*s.a, *s.b)}
+def test_the_files_that_ship_are_below_5_megabytes_and_a_stack_below_1_and_a_half():
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 5e6
+    assert sum(path.stat().st_size for path in FOLDER.glob("focus_stack*")) < 1.5e6
+    shipped = {file for s in list_samples() if s.shipped for file in (*s.a, *s.b, s.depth)} - {""}
     assert {path.name for path in FOLDER.iterdir()} == shipped | {"README.md"}
 
 
@@ -50,14 +62,15 @@ def test_an_unknown_key_is_told_with_the_known_ones():
 
 @pytest.mark.parametrize("key", SHIPPED)
 def test_a_shipped_sample_opens_offline(key, offline):
-    a, b = load_sample(key)
-    for image in (a, b):
+    images = load_sample(key)
+    for image in images:
         ndim = image.data.ndim - image.rgb
         assert len(image.scale) == len(image.translate) == len(image.axis_labels) == ndim
         assert image.data.max() > 100
-    assert (a.name, b.name) == (TASKS[key].a, TASKS[key].b)
+    names = tuple(image.name for image in images)
+    assert names == (("Focus stack",) if key == "focus_stack" else (TASKS[key].a, TASKS[key].b))
     if key != "pet_mri":
-        assert a.data.shape[:2] == b.data.shape[:2]
+        assert len({image.data.shape[:2] for image in images}) == 1
 
 
 # -- what each shipped sample is to show --------------------------------------------------------
@@ -160,10 +173,66 @@ def test_exposures_are_clipped_at_opposite_ends():
     assert over[shade].std() > 25
 
 
+def test_the_focus_stack_is_a_micrographs():
+    (stack,) = load_sample("focus_stack")
+    assert (stack.data.shape, stack.data.dtype, stack.rgb) == ((10, 320, 400), np.uint8, False)
+    assert stack.axis_labels == ("z", "y", "x")
+    assert (stack.units, stack.scale) == ("µm", (20, 2, 2))
+    file = read(FOLDER / "focus_stack.tif")
+    assert file.axes == "ZYX"
+    assert file.spacing == {
+        axis: (size, "µm") for axis, size in zip("ZYX", (20, 2, 2), strict=True)
+    }
+    np.testing.assert_array_equal(file.data, stack.data)
+
+
+def test_each_pixel_of_the_stack_is_sharp_where_the_depth_says():
+    (stack,) = load_sample("focus_stack")
+    depth = load_depth("focus_stack")
+    assert depth.dtype == np.float32
+    assert depth.shape == stack.data.shape[1:]
+    assert 0 <= depth.min() < 0.5
+    assert 8.5 < depth.max() <= 9
+    np.testing.assert_array_equal(read(stack.facts["depth"]).data, depth)
+    planes = stack.data.astype(float)
+    detail = np.array([ndi.gaussian_filter(ndi.laplace(plane) ** 2, 2) for plane in planes])
+    sharpest = np.take_along_axis(planes, np.rint(depth).astype(int)[None], 0)[0]
+    deviation = np.sqrt(ndi.gaussian_filter((sharpest - ndi.gaussian_filter(sharpest, 2)) ** 2, 2))
+    # away from where one thing lies behind another, as there sharpness is of two depths
+    one_depth = ndi.maximum_filter(depth, 9) - ndi.minimum_filter(depth, 9) < 1.5
+    judged = (deviation > 4) & one_depth
+    assert judged.mean() > 0.3
+    off = np.abs(detail.argmax(0) - depth)[judged]
+    assert (off <= 1).mean() > 0.95
+    for plane in range(1, 8):  # every height has something in focus
+        assert (np.abs(depth - plane) < 0.5).mean() > 0.02
+
+
+def test_the_same_seed_makes_the_same_stack(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "tools" / "samples")
+    focus_stack, microfossils = map(importlib.import_module, ("focus_stack", "microfossils"))
+
+    def make() -> tuple[np.ndarray, np.ndarray]:
+        slide = microfossils.Slide(np.random.default_rng(focus_stack.SEED))
+        noise = np.random.default_rng(focus_stack.SEED + 1)
+        return focus_stack.photograph(slide, noise, views=1), focus_stack.depth_map(slide)
+
+    (stack, depth), (again, depth_again) = make(), make()
+    np.testing.assert_array_equal(stack, again)
+    np.testing.assert_array_equal(depth, depth_again)
+    # of another machine the last bit may tip a pixel at an edge
+    assert (depth == load_depth("focus_stack")).mean() > 0.999
+
+
+def test_only_the_stack_has_a_known_depth():
+    with pytest.raises(OptionError, match=r"'pet_mri' is not known: expected focus_stack"):
+        load_depth("pet_mri")
+
+
 # -- layers for napari --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("key", SHIPPED)
+@pytest.mark.parametrize("key", PAIRS)
 def test_layers_come_detail_first_with_geometry_and_provenance(key):
     (b_data, b, b_type), (a_data, a, a_type) = getattr(providers, key)()
     assert a_type == b_type == "image"
@@ -182,6 +251,20 @@ def test_layers_come_detail_first_with_geometry_and_provenance(key):
         if not layer["rgb"]:
             low, high = layer["contrast_limits"]
             assert low <= data.min() < data.max() <= high
+
+
+def test_the_stack_is_one_layer_in_micrometres():
+    ((data, layer, kind),) = providers.focus_stack()
+    assert kind == "image"
+    assert data.shape == (10, 320, 400)
+    assert layer["name"] == "Focus stack"
+    assert layer["scale"] == (20, 2, 2)
+    assert layer["units"] == ("µm",) * 3
+    assert layer["axis_labels"] == ("z", "y", "x")
+    record = layer["metadata"]["napari_gifnet"]
+    assert (record["sample"], record["task"]) == ("focus_stack", "multi_focus")
+    assert Path(record["depth"]).is_file()
+    assert "side" not in record
 
 
 def test_every_sample_has_a_provider():

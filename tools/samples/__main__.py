@@ -1,7 +1,8 @@
 """Make the samples that ship: ``python tools/samples SOURCES [KEY ...]``.
 
 SOURCES is a folder with the four files named below, which are not in the repository; how to get
-them is told in src/napari_gifnet/sample_data/README.md. The same sources make the same images.
+them is told in src/napari_gifnet/sample_data/README.md. They are for pet_mri and multi_exposure: for
+the others any folder will do. The same sources make the same images.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import Any
 
 import exposure
 import focus
+import focus_stack
 import head
+import microfossils
 import numpy as np
 import street
 import tifffile
@@ -72,11 +75,23 @@ def make_multi_exposure(sources: Path) -> None:
     write_picture("under_exposed.png", under)
 
 
+def make_focus_stack(_: Path) -> None:
+    slide = microfossils.Slide(np.random.default_rng(focus_stack.SEED))
+    stack = focus_stack.photograph(slide, np.random.default_rng(focus_stack.SEED + 1))
+    write_micrograph("focus_stack.tif", stack, "ZYX")
+    write_micrograph("focus_stack_depth.tif", focus_stack.depth_map(slide), "YX")
+
+
 MAKERS = {
     "pet_mri": make_pet_mri,
     "infrared_visible": make_infrared_visible,
     "multi_focus": make_multi_focus,
     "multi_exposure": make_multi_exposure,
+    "focus_stack": make_focus_stack,
+}
+NEEDED = {
+    "pet_mri": [name for name in SOURCES if name.startswith("mni_")],
+    "multi_exposure": ["courtyard.exr"],
 }
 
 
@@ -93,6 +108,21 @@ def write_volume(
     )
 
 
+def write_micrograph(name: str, picture: NDArray, axes: str) -> None:
+    across, depth = focus_stack.PIXEL, focus_stack.PIXEL * focus_stack.STEP  # µm
+    tifffile.imwrite(
+        FOLDER / name,
+        picture,
+        imagej=True,
+        compression="zlib",
+        compressionargs={"level": 9},
+        predictor=2 if picture.dtype == np.uint8 else None,
+        software=False,
+        resolution=(1 / across, 1 / across),
+        metadata={"axes": axes, "unit": "um"} | ({"spacing": depth} if "Z" in axes else {}),
+    )
+
+
 def write_picture(name: str, picture: NDArray) -> None:
     Image.fromarray(picture).save(FOLDER / name, optimize=True)
 
@@ -102,11 +132,14 @@ def main() -> None:
     parser.add_argument("sources", type=Path)
     parser.add_argument("keys", nargs="*", metavar="KEY", help=f"some of {', '.join(MAKERS)}")
     arguments = parser.parse_args()
-    for name, sha256 in SOURCES.items():
+    keys = arguments.keys or list(MAKERS)
+    for name in dict.fromkeys(name for key in keys for name in NEEDED.get(key, [])):
         path = arguments.sources / name
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
-            sys.exit(f"{path} is missing or is another file than expected (SHA-256 {sha256})")
-    for key in arguments.keys or MAKERS:
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != SOURCES[name]:
+            sys.exit(
+                f"{path} is missing or is another file than expected (SHA-256 {SOURCES[name]})"
+            )
+    for key in keys:
         MAKERS[key](arguments.sources)
         print(key, "done")
 

@@ -51,29 +51,32 @@ def samples(
         bool, typer.Option("--overwrite", help="Replace files that are there.")
     ] = False,
 ) -> None:
-    """List the sample pairs, or write one as image files.
+    """List the samples, or write one as image files.
 
     \b
     Examples:
       gifnet samples
       gifnet samples multi_focus -o pictures
+      gifnet samples focus_stack -o pictures
     """
     if key is None:
         _list_samples()
         return
     sample = find_sample(key)
     with progress_bar("Downloading") as report:
-        pair = load_sample(sample, progress=report)
+        images = load_sample(sample, progress=report)
     make_folder(output)
     paths = [
-        output / f"{key}_{side}{'.png' if image.data.ndim == 2 + image.rgb else '.tif'}"
-        for side, image in zip("ab", pair, strict=True)
+        output / f"{key}{side}{'.png' if image.data.ndim == 2 + image.rgb else '.tif'}"
+        for side, image in zip(["_a", "_b"] if len(images) == 2 else [""], images, strict=True)
     ]
     for path in paths:
         check_destination(path, overwrite)
-    for path, image in zip(paths, pair, strict=True):
+    for path, image in zip(paths, images, strict=True):
         _write_sample(path, image, sample.provenance)
         typer.echo(f"{path}: {image.name}, {'×'.join(map(str, image.data.shape))}")
+    if sample.depth:
+        typer.echo(f"The plane that each pixel is sharp in: {images[0].facts['depth']}")
     typer.echo(f"{sample.provenance}. Licence: {sample.licence}. See {sample.source}.")
 
 

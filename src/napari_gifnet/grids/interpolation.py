@@ -54,7 +54,7 @@ _STRIP = 2**20
 """Voxels whose coordinates are held at once, where axes are interpolated together."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class _Alone:
     """A source axis that follows one target axis, which no other source axis does."""
 
@@ -64,6 +64,11 @@ class _Alone:
     """The first index along the target axis that lies on a voxel of the source."""
     weights: sparse.csr_array
     """(indices from `first` on that do, voxels of the source)"""
+    _last: tuple[tuple[range, int, int], sparse.csr_array] | None = None
+
+    def __post_init__(self) -> None:
+        index, pointer = self.weights.indices, self.weights.indptr
+        self._ends = index[pointer[:-1]], index[pointer[1:] - 1]  # each row's first and last voxel
 
     def covered(self, ranges: Sequence[range]) -> range:
         """Return those of the target's indices that lie on a voxel of the source."""
@@ -73,21 +78,28 @@ class _Alone:
 
     def reach(self, indices: range) -> tuple[int, int]:
         """Return the first voxel of the source that some indices need, and the one behind."""
-        pointer = self.weights.indptr[[indices.start - self.first, indices.stop - self.first]]
-        used = self.weights.indices[slice(*pointer)]
-        return int(used.min()), int(used.max()) + 1
+        some = slice(indices.start - self.first, indices.stop - self.first)
+        return int(self._ends[0][some].min()), int(self._ends[1][some].max()) + 1
 
     def apply(self, values: Floats, indices: range, start: int) -> Floats:
         """Interpolate values, which begin at voxel `start`, along the axis."""
         lines = np.moveaxis(values, self.row, 0)
-        pointer = self.weights.indptr[indices.start - self.first : indices.stop - self.first + 1]
-        here = slice(pointer[0], pointer[-1])
-        weights = sparse.csr_array(
-            (self.weights.data[here], self.weights.indices[here] - start, pointer - pointer[0]),
-            shape=(len(indices), len(lines)),
-        )
-        result = weights @ lines.reshape(len(lines), -1)
+        result = self._part(indices, start, len(lines)) @ lines.reshape(len(lines), -1)
         return np.moveaxis(result.reshape(len(indices), *lines.shape[1:]), 0, self.row)
+
+    def _part(self, indices: range, start: int, length: int) -> sparse.csr_array:
+        """Return the weights of some indices and voxels; planes of one stack ask for the same."""
+        asked = indices, start, length
+        if (last := self._last) is None or last[0] != asked:
+            low, high = indices.start - self.first, indices.stop - self.first
+            pointer = self.weights.indptr[low : high + 1]
+            here = slice(pointer[0], pointer[-1])
+            part = sparse.csr_array(
+                (self.weights.data[here], self.weights.indices[here] - start, pointer - pointer[0]),
+                shape=(len(indices), length),
+            )
+            self._last = last = asked, part
+        return last[1]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
 import math
@@ -19,6 +18,7 @@ from napari_gifnet.network.bands import GIFNetBands
 
 from .band_losses import band_losses
 from .band_samples import BandBatch, make_batches
+from .loss_table import loss_table
 from .runs import read_runs, read_training_state
 from .scenes import Scenes, load_scenes
 
@@ -272,23 +272,12 @@ def train_bands(
     output.mkdir(parents=True, exist_ok=True)
     (output / "run.json").write_text(json.dumps(describe_bands(run), indent=2))
     start, end = time.perf_counter(), min(stop_at or run.steps, run.steps)
-    names = ["step", "seconds", "loss", *run.weights]
-    rows: list[dict[str, Any]] = []
-    table = output / "losses.csv"
-    if reached and table.is_file():  # steps made after the checkpoint are made again
-        with table.open(newline="") as file:
-            rows = [row for row in csv.DictReader(file) if int(row["step"]) <= reached]
-    with table.open("w", newline="") as file:
-        writer = csv.DictWriter(file, names, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
+    with loss_table(output / "losses.csv", list(run.weights), reached) as table:
         while trainer.step < end:
             parts = trainer.update()
-            seconds = round(time.perf_counter() - start, 2)
-            rounded = {k: round(v, 5) for k, v in parts.items()}
-            writer.writerow({"step": trainer.step, "seconds": seconds} | rounded)
+            table.add(trainer.step, time.perf_counter() - start, parts)
             if trainer.step % save_every == 0 or trainer.step == end:
-                file.flush()
+                table.flush()
                 trainer.save(checkpoint)
             if progress:
                 progress(trainer.step, run.steps, parts)

@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_gifnet.errors import ImageError
 from napari_gifnet.files.formats import FORMATS, read
+from napari_gifnet.files.pairing import pair_folders
 from napari_gifnet.planes.ranges import measure_range, to_unit
 
 Plane = np.ndarray
@@ -60,22 +61,6 @@ def pictures_in(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.suffix.lower() in FORMATS)
 
 
-def pairs_in(folder: Path) -> list[tuple[Path, Path]]:
-    """Return the pictures of ``a`` and ``b`` that lie at the same place under the same name."""
-    sides = []
-    for side in (folder / "a", folder / "b"):
-        named: dict[Path, Path] = {}
-        for path in pictures_in(side):
-            name = path.relative_to(side).with_suffix("")
-            if name in named:
-                raise ImageError(
-                    f"{named[name]} and {path} have the same name: expected one picture of each name."
-                )
-            named[name] = path
-        sides.append(named)
-    return [(path, sides[1][name]) for name, path in sides[0].items() if name in sides[1]]
-
-
 def load_scenes(
     pairs: Path | None = None,
     photographs: Sequence[Path] = (),
@@ -101,10 +86,9 @@ def load_scenes(
     Raises
     ------
     ImageError
-        There is nothing to train on, a pair differs in size, two pictures have the same name, or a
-        file is a stack.
+        There is nothing to train on, a pair differs in size, or a file is a stack.
     FileError
-        A file cannot be read.
+        A folder is missing, two pictures have the same name, or a file cannot be read.
     """
 
     def kept(paths: list) -> list:
@@ -112,10 +96,10 @@ def load_scenes(
 
     planes, pictures = [], []
     if pairs is not None:
-        for paths in kept(pairs_in(pairs)):
+        matches = pair_folders([pairs / "a", pairs / "b"], FORMATS)
+        for name, paths in kept([*matches.scenes.items()]):
             a, b = (np.round(luma(read_picture(p)) * 255).astype(np.uint8) for p in paths)
             if a.shape != b.shape:
-                name = paths[0].relative_to(pairs / "a").with_suffix("").as_posix()
                 raise ImageError(
                     f"The pair {name!r} has sizes {a.shape} and {b.shape}; "
                     "expected the same size: register the two first."

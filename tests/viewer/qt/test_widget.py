@@ -101,6 +101,20 @@ def test_every_sample_opens_with_both_layers(make_napari_viewer, key):
     assert all(layer.metadata[PLUGIN.replace("-", "_")]["task"] == key for layer in viewer.layers)
 
 
+def test_the_focus_stack_opens_as_one_layer_that_the_widget_can_enhance(dock, qtbot):
+    viewer, widget = dock
+    viewer.open_sample(PLUGIN, "focus_stack")
+    (stack,) = viewer.layers
+    assert tuple(str(unit) for unit in stack.units) == ("micrometer",) * 3
+    assert stack.axis_labels == ("z", "y", "x")
+    qtbot.waitUntil(lambda: widget.layer_a.value == stack, timeout=5000)
+    qtbot.waitUntil(lambda: "choose two layers" in widget.summary.value, timeout=5000)
+    assert not widget.run_button.enabled
+    widget.task.value = "enhance"
+    qtbot.waitUntil(lambda: widget.run_button.enabled, timeout=5000)
+    assert "10 planes" in widget.summary.value
+
+
 def test_the_widget_fuses_pet_and_mri_of_different_grids(dock, qtbot):
     viewer, widget = dock
     viewer.open_sample(PLUGIN, "pet_mri")

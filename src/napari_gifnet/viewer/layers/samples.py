@@ -34,6 +34,11 @@ def multi_exposure() -> list[LayerData]:
     return _layers("multi_exposure")
 
 
+def focus_stack() -> list[LayerData]:
+    """Ten focus planes of a slide of microfossils."""
+    return _layers("focus_stack")
+
+
 def gifnet_pet_mri() -> list[LayerData]:
     """The GIFNet authors' example of PET and MRI."""
     return _layers("gifnet_pet_mri")
@@ -65,17 +70,19 @@ def gifnet_pansharpening() -> list[LayerData]:
 
 
 def _layers(key: str) -> list[LayerData]:
-    """Both sides of a sample, the detail side first so that the modality lies above it."""
+    """The images of a sample, the detail side first so that the modality lies above it."""
     sample = find_sample(key)
     if sample.shipped:
-        a, b = load_sample(sample)
+        images = load_sample(sample)
     else:
         with _download_bar(sample) as progress:
-            a, b = load_sample(sample, progress=progress)
-    return [_layer(sample, "b", b), _layer(sample, "a", a)]
+            images = load_sample(sample, progress=progress)
+    if len(images) == 1:
+        return [_layer(sample, None, images[0])]
+    return [_layer(sample, side, image) for side, image in zip("ba", images[::-1], strict=True)]
 
 
-def _layer(sample: Sample, side: str, image: SampleImage) -> LayerData:
+def _layer(sample: Sample, side: str | None, image: SampleImage) -> LayerData:
     options: dict[str, Any] = {
         "name": image.name,
         "rgb": image.rgb,
@@ -87,7 +94,7 @@ def _layer(sample: Sample, side: str, image: SampleImage) -> LayerData:
             "napari_gifnet": {
                 "sample": sample.key,
                 "task": sample.task,
-                "side": side,
+                **({"side": side} if side else {}),
                 "provenance": sample.provenance,
                 "licence": sample.licence,
                 "source": sample.source,
