@@ -138,8 +138,9 @@ class GIFNetBands(nn.Module):
             )
             quarters = [functional.pixel_unshuffle(x, 2) for x in seen[:2]]
             x = self.levels[0](joined(*quarters, torch.cat(seen[2:], 1)))
-            parts.append(joined(x, torch.cat(seen[2::2], 1))[..., inside, :])
-        return torch.cat(parts, 2)
+            x = joined(x, torch.cat(seen[2::2], 1))
+            parts.append(x[..., inside, :])
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
 
     def summarise(self, encoded: Encoded, summary: Summary | None = None) -> Summary:
         """Add planes to what is known of all."""
