@@ -152,3 +152,16 @@ def test_the_index_is_smooth_where_nothing_tells():
     index = index[0, 0].numpy()
     assert np.median(np.abs(index[80:176, 80:176] - 1)) < 0.2
     assert np.percentile(np.abs(np.diff(index[:40])), 99) < 0.4
+
+
+def test_bfloat16_moves_a_pixel_by_little():
+    """With the weights that ship; bands and weights stay float32, features do not."""
+    network = load_model("gifnet-bands").network
+    planes = np.stack([data.page()[:128, :192], data.text()[:128, :192]]) / 255
+    planes = torch.from_numpy(planes.astype(np.float32))
+    with torch.inference_mode():
+        full = network(planes).plane
+        with torch.autocast("cpu", torch.bfloat16):
+            reduced = network(planes).plane
+    assert (reduced - full).abs().mean() < 0.5 / 255
+    assert (reduced - full).abs().max() < 16 / 255

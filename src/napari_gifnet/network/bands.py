@@ -153,7 +153,7 @@ class GIFNetBands(nn.Module):
             [t.amax(1, keepdim=True) for t in encoded.tones],
             [t.amin(1, keepdim=True) for t in encoded.tones],
             [f.amax(1) for f in features],
-            [f.sum(1) for f in features],
+            [f.float().sum(1) for f in features],
         )
         if summary is None:
             return new
