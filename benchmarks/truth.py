@@ -1,6 +1,6 @@
 """How near to a known truth: pairs and stacks in focus at a known depth, exposures of known scenes.
 
-    python benchmarks/truth.py --model gifnet-bands --output truth.md
+    python benchmarks/truth.py --output truth.md
 
 PSNR in dB over the whole picture. The pictures are made by `../shared/tools/truth.py`, which is no part
 of the repository, of photographs that nothing is trained on from now on (`gifnet` was, on four of the five).
@@ -15,11 +15,8 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-import torch
 
-from napari_gifnet import fuse, load_model
-from napari_gifnet.network.bands import GIFNetBands
-from napari_gifnet.pyramid import fuse_strongest
+from napari_gifnet import fuse
 
 MAKERS = Path(__file__).resolve().parents[2] / "shared" / "tools" / "truth.py"
 STACKS = (4, 8, 16)
@@ -43,23 +40,10 @@ def psnr(plane: np.ndarray, truth: np.ndarray) -> float:
 
 
 def of_model(name: str, named: bool) -> Method:
-    """The band network takes all planes at once, a network of two by pairs, and of pairs again."""
-    model = load_model(name)
-    network = model.network
+    def method(planes: Planes, task: str) -> np.ndarray:
+        return fuse(*planes, model=name, task=task if named else None, intensity="dtype")
 
-    def at_once(planes: Planes, task: str) -> np.ndarray:
-        with torch.inference_mode():
-            stack = torch.from_numpy(np.stack(planes))
-            return network(stack, task if named else None).plane[0, 0].numpy()
-
-    def by_pairs(planes: Planes, task: str) -> np.ndarray:
-        if len(planes) == 1:
-            return planes[0]
-        half = (len(planes) + 1) // 2
-        sides = (by_pairs(part, task) for part in (planes[:half], planes[half:]))
-        return fuse(*sides, model=model, task=task if named else None, intensity="dtype")
-
-    return at_once if isinstance(network, GIFNetBands) else by_pairs
+    return method
 
 
 def judge(method: Method, makers: ModuleType) -> list[float]:
@@ -82,15 +66,13 @@ def format_row(cells: Sequence[str]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--makers", type=Path, default=MAKERS, help="truth.py")
-    parser.add_argument("--model", action="append", default=[], help="a model, by name or path")
+    parser.add_argument("--model", nargs="*", default=["gifnet-bands"], help="by name or path")
+    parser.add_argument("--baseline", nargs="*", default=["pyramid"], help="methods without tasks")
     parser.add_argument("--output", type=Path, help="write the table to this file, too")
     options = parser.parse_args()
     if not options.makers.is_file():
         parser.error(f"{options.makers} is not there: expected the makers of pictures")
-    methods: dict[str, Method] = {
-        "mean": lambda planes, task: np.mean(planes, axis=0),
-        "pyramid": lambda planes, task: fuse_strongest(*planes),
-    }
+    methods = {name: of_model(name, named=False) for name in options.baseline}
     for name in options.model:
         methods[name] = of_model(name, named=False)
         methods[f"{name}, task named"] = of_model(name, named=True)

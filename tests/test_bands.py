@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
+from skimage import data
 
+from napari_gifnet import load_model
 from napari_gifnet.network.bands import ALIGNMENT, HALO, TASKS, GIFNetBands, padded
 
 
@@ -133,3 +136,32 @@ def test_multiplications_a_pixel_and_plane():
     with torch.inference_mode():
         network(planes)
     assert counted / planes.numel() < 6000
+
+
+def test_the_index_is_smooth_where_nothing_tells():
+    """With the weights that ship: sharp text on the second plane, noise around it."""
+    rng = np.random.default_rng(2)
+    noise = [0.5 + 0.004 * rng.standard_normal((256, 256)) for _ in range(5)]
+    text = data.page()[20:148, 100:228] / 255
+    for k, plane in enumerate(noise):
+        blur = 1.5 * abs(k - 1)
+        plane[64:192, 64:192] += gaussian_filter(text, blur) - text.mean()
+    index = (
+        load_model("gifnet-bands").network(torch.from_numpy(np.float32(noise)), "multi_focus").index
+    )
+    index = index[0, 0].numpy()
+    assert np.median(np.abs(index[80:176, 80:176] - 1)) < 0.2
+    assert np.percentile(np.abs(np.diff(index[:40])), 99) < 0.4
+
+
+def test_bfloat16_moves_a_pixel_by_little():
+    """With the weights that ship; bands and weights stay float32, features do not."""
+    network = load_model("gifnet-bands").network
+    planes = np.stack([data.page()[:128, :192], data.text()[:128, :192]]) / 255
+    planes = torch.from_numpy(planes.astype(np.float32))
+    with torch.inference_mode():
+        full = network(planes).plane
+        with torch.autocast("cpu", torch.bfloat16):
+            reduced = network(planes).plane
+    assert (reduced - full).abs().mean() < 0.5 / 255
+    assert (reduced - full).abs().max() < 16 / 255

@@ -50,6 +50,7 @@ class Sums(NamedTuple):
     positions: Tensor  # Σ weight position
     shares: Tensor  # Σ weight
     gate: Tensor  # Σ of the planes' votes for selected pixels, (N, 1, H/2, W/2)
+    guesses: Tensor  # Σ of a smoother weight, times position, times its square, (N, 3, H/2, W/2)
 
 
 class Finest(NamedTuple):
@@ -58,7 +59,7 @@ class Finest(NamedTuple):
     weights: list[Tensor]  # of bands 0 and 1
     bands: list[Tensor]
     choice: Tensor  # of the selection, (N, P, H/2, W/2)
-    sums: list[Tensor]  # pixels, positions, shares and gate, as in `Sums`
+    sums: list[Tensor]  # pixels, positions, shares, gate and guesses, as in `Sums`
 
 
 class Fused(NamedTuple):
@@ -66,7 +67,9 @@ class Fused(NamedTuple):
 
     plane: Tensor
     index: Tensor
-    """Position of the plane that a pixel comes from, between planes where several have a share."""
+    """Position of the plane in focus, between planes where several have a share; smooth where none tells."""
+    places: Tensor
+    """Mean position of the planes by their share of a pixel of `selected`."""
     selected: Tensor
     blended: Tensor
     gate: Tensor

@@ -28,6 +28,7 @@ from torch.nn import functional
 
 from napari_gifnet.pyramid import LEVELS, collapse, decompose
 
+from .band_index import certainty, settled_index
 from .band_layers import TASKS, Level, Mixing, Pointwise, joined
 from .band_maps import Encoded, Finest, Fused, Summary, Sums
 
@@ -137,8 +138,9 @@ class GIFNetBands(nn.Module):
             )
             quarters = [functional.pixel_unshuffle(x, 2) for x in seen[:2]]
             x = self.levels[0](joined(*quarters, torch.cat(seen[2:], 1)))
-            parts.append(joined(x, torch.cat(seen[2::2], 1))[..., inside, :])
-        return torch.cat(parts, 2)
+            x = joined(x, torch.cat(seen[2::2], 1))
+            parts.append(x[..., inside, :])
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
 
     def summarise(self, encoded: Encoded, summary: Summary | None = None) -> Summary:
         """Add planes to what is known of all."""
@@ -151,7 +153,7 @@ class GIFNetBands(nn.Module):
             [t.amax(1, keepdim=True) for t in encoded.tones],
             [t.amin(1, keepdim=True) for t in encoded.tones],
             [f.amax(1) for f in features],
-            [f.sum(1) for f in features],
+            [f.float().sum(1) for f in features],
         )
         if summary is None:
             return new
@@ -223,6 +225,7 @@ class GIFNetBands(nn.Module):
         """Weigh pixels and the two finest bands, strip by strip."""
         n, count = encoded.planes.shape[:2]
         at = torch.arange(position, position + count, device=kind.device, dtype=torch.float32)
+        powers = torch.stack((at**0, at, at**2), 1)[..., None, None]  # (P, 3, 1, 1)
         parts: list[tuple[Tensor, ...]] = []
         for rows, inside in _strips(encoded.tones[0].shape[-2]):
             inner = slice(rows.start + inside.start, rows.start + inside.stop)
@@ -264,6 +267,7 @@ class GIFNetBands(nn.Module):
                     (weight * at[:, None, None]).sum(1, keepdim=True),
                     weight.sum(1, keepdim=True),
                     head[:, :, 16].sum(1, keepdim=True),
+                    (torch.exp(coarse_choice)[:, :, None] * powers).sum(1),
                 )
             )
         whole = [torch.cat(part, -2) for part in zip(*parts, strict=True)]
@@ -272,10 +276,14 @@ class GIFNetBands(nn.Module):
     def finish(self, sums: Sums, summary: Summary) -> Fused:
         """Make the result of the sums over all planes."""
         blended = collapse([x / w for x, w in zip(sums.bands, sums.weights, strict=True)])
-        selected, index = sums.pixels / sums.shares, sums.positions / sums.shares
+        selected, places = sums.pixels / sums.shares, sums.positions / sums.shares
+        mean, square = (sums.guesses[:, 1:] / sums.guesses[:, :1]).split(1, 1)
+        size = sum(torch.expm1(6 * size) / 500 for size in summary.sizes[:2])
+        trust = certainty((square - mean**2).clamp_min(0), size)
+        index = settled_index(_halved(places), trust)
         gate = torch.sigmoid(4 * torch.tanh(sums.gate / (4 * summary.count)))
         gate = functional.interpolate(gate, scale_factor=2)
-        return Fused(torch.lerp(blended, selected, gate), index, selected, blended, gate)
+        return Fused(torch.lerp(blended, selected, gate), index, places, selected, blended, gate)
 
     @staticmethod
     def _kind(task: str | Tensor | None, n: int, device: torch.device) -> Tensor:

@@ -54,7 +54,7 @@ def truth_losses(fused: Fused, batch: BandBatch) -> dict[str, Tensor]:
         truth, places = truth[placed], batch.places[placed]
         detail = losses.blur((truth - losses.blur(truth, 5)).abs(), 5)
         told = detail / (detail + 4 / 255)
-        away = (fused.index[placed] - places).abs()
+        away = (fused.places[placed] - places).abs()
         terms["index"] = (told * away / max(1.0, (count - 1) / 3)).mean((1, 2, 3)).sum()
     return terms
 

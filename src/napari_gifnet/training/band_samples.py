@@ -85,6 +85,19 @@ def _photograph(rng: Generator, scenes: Scenes, side: int) -> Plane:
     return tone(rng, plane) if rng.random() < 0.25 else plane
 
 
+def with_noise(rng: Generator, planes: Sequence[Plane]) -> list[Plane]:
+    """Planes with a sensor's noise, from hardly any to very much, in some spread to the neighbours."""
+    sigma = np.exp(rng.uniform(np.log(0.003), np.log(0.05)))
+    width = 0.0 if rng.random() < 0.4 else rng.uniform(0.4, 1.3)
+    noisy = []
+    for plane in planes:
+        noise = rng.standard_normal(plane.shape).astype(np.float32)
+        if width:
+            noise = ndimage.gaussian_filter(noise, width)
+        noisy.append(plane + np.float32(sigma / noise.std()) * noise)
+    return noisy
+
+
 def focus_sample(rng: Generator, scenes: Scenes, side: int, count: int) -> BandSample:
     """Planes focused at depths of a made scene; of pairs some are two sides of a mask, blurred by a disc."""
     index = None
@@ -95,10 +108,9 @@ def focus_sample(rng: Generator, scenes: Scenes, side: int, count: int) -> BandS
         pictures = [_photograph(rng, scenes, side) for _ in range(2)]
         truth, depth = depth_scene(rng, pictures)
         planes, index = focus_planes(rng, truth, depth, count)
-    noise = rng.uniform(0.002, 0.02) if rng.random() < 0.25 else 0.0
     clean = planes
-    if noise:
-        planes = [p + noise * rng.standard_normal(p.shape).astype(np.float32) for p in planes]
+    if rng.random() < 0.45:
+        planes = with_noise(rng, planes)
     if rng.random() < 0.5:
         planes = [np.round(np.clip(p, 0, 1) * 255) / 255 for p in planes]
     order = np.arange(count)

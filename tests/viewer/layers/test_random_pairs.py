@@ -13,7 +13,7 @@ from napari_gifnet.viewer import fuse_layers
 
 pytestmark = pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
 
-SIDE = 17
+SIDE = 16
 """Of the cube that the layers fill, in millimetres."""
 
 PER_MILLIMETRE = {"millimeter": 1, "micrometer": 1e3, "nanometer": 1e6}
@@ -31,7 +31,7 @@ HOLDERS = {
     "xarray of dask": lambda values, hidden: xarray.DataArray(da.from_array(values, chunks=10)),
 }
 
-OFTEN = [0.25, 0.15, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]
+OFTEN = [0.3, 0.2, 0.15, 0.07, 0.07, 0.07, 0.07, 0.07]
 """How often each of them is tried; what is lazy takes longer."""
 
 
@@ -63,10 +63,10 @@ def test_a_ramp_of_the_world_stays_what_it_is(seed):
     unit = np.asarray(fused.data)
     sure = np.ones(unit.shape, bool)
     for layer, hidden in ((a, hidden_a), (b, hidden_b)):
-        outside, deep = coverage(layer, hidden, fused, 3 if interpolation == "cubic" else 0)
+        outside, deep = coverage(layer, hidden, fused, 2 if interpolation == "cubic" else 0)
         assert np.isnan(unit[outside]).all()
         sure &= deep
-    assert sure.sum() >= 5
+    assert sure.any()
     expected = (ramp_of(fused, slope) - low) / (high - low)
     np.testing.assert_allclose(unit[sure], expected[sure], rtol=0, atol=0.001)
 
@@ -74,7 +74,7 @@ def test_a_ramp_of_the_world_stays_what_it_is(seed):
 def random_layer(rng, ndim, slope):
     """Return a layer that samples the ramp, and which of its voxels are hidden."""
     steps = rng.uniform(0.8, 1.3, ndim)
-    shape = np.clip(SIDE * rng.uniform(0.8, 1.2) / steps, 14, 18).astype(int)
+    shape = np.clip(SIDE * rng.uniform(0.8, 1.2) / steps, 13, 16).astype(int)
     unit, per_mm = [("mm", 1), ("um", 1e3), ("nm", 1e6)][rng.integers(3)]
     turned, affine = {}, np.eye(ndim + 1)
     match rng.choice(["plain", "flip", "rotation", "shear", "affine"]):
