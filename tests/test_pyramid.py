@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_gifnet.baselines import pyramid
+from napari_gifnet import fuse
 from napari_gifnet.pyramid import collapse, decompose, expand, fuse_strongest, reduce
 
 
@@ -31,7 +31,7 @@ def test_bands_and_base_add_up_to_the_plane(shape):
 def test_a_ramp_comes_back_as_itself():
     fused = fuse_strongest(ramp(), ramp())
     np.testing.assert_allclose(fused[100, [0, 64, 128, 192, 255]], [0, 64, 128, 192, 255])
-    again = pyramid(ramp(), ramp(), intensity=(0, 255))
+    again = fuse(ramp(), ramp(), model="pyramid", intensity=(0, 255))
     np.testing.assert_allclose(again * 255, ramp(), atol=1e-3)
 
 
