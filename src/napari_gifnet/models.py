@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .checkpoints import GIFNET, read_network
+from .checkpoints import BANDS, GIFNET, read_network
 from .errors import OptionError
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ _MODELS = (
         ),
         licence="BSD-3-Clause; training data in weights/README.md",
         path=Path(__file__).with_name("weights") / "gifnet-bands.safetensors",
+        architecture=BANDS,
     ),
     ModelInfo(
         name="gifnet-cvpr2025",
