@@ -280,7 +280,7 @@ class GIFNetBands(nn.Module):
         mean, square = (sums.guesses[:, 1:] / sums.guesses[:, :1]).split(1, 1)
         size = sum(torch.expm1(6 * size) / 500 for size in summary.sizes[:2])
         trust = certainty((square - mean**2).clamp_min(0), size)
-        index = settled_index(_halved(places), trust)
+        index = settled_index(mean, trust)
         gate = torch.sigmoid(4 * torch.tanh(sums.gate / (4 * summary.count)))
         gate = functional.interpolate(gate, scale_factor=2)
         return Fused(torch.lerp(blended, selected, gate), index, places, selected, blended, gate)
