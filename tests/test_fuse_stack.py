@@ -3,11 +3,12 @@
 import dask.array as da
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, uniform_filter
 
 from napari_gifnet import enhance, fuse, fuse_stack
 from napari_gifnet.backend import Backend
 from napari_gifnet.errors import ImageError, OptionError
+from napari_gifnet.files.samples import load_depth, load_sample
 from napari_gifnet.fusers import open_fuser
 from napari_gifnet.planes.job import resolve
 from napari_gifnet.planes.request import request_of_stack
@@ -202,3 +203,16 @@ def test_a_lack_of_memory_makes_tiles_smaller_and_says_so(options, monkeypatch):
     monkeypatch.setattr(GIFNetBands, "encode", hungry)
     with pytest.warns(RuntimeWarning, match="Memory ran out on cpu: going on with tiles of"):
         np.testing.assert_allclose(fuse_stack(wide, **options), expected, **EXACT)
+
+
+def test_the_shipped_stack_is_as_deep_as_it_is_known_to_be():
+    """Of the pixels with detail, 90 % come from within a plane of where they are sharp."""
+    (stack,), depth = load_sample("focus_stack"), load_depth("focus_stack")
+    fused, index = fuse_stack(stack.data, return_index=True)
+    levels = 255 * fused
+    deviation = np.sqrt(
+        np.maximum(uniform_filter(levels**2, 3) - uniform_filter(levels, 3) ** 2, 0)
+    )
+    detailed = deviation > 4  # gray levels, over 3×3 pixels
+    assert detailed.mean() > 0.9
+    assert (np.abs(index - depth)[detailed] <= 1).mean() >= 0.9

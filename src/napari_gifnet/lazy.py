@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,15 +63,17 @@ def fuse_lazily(
 
     check_method(model)
     ranges = _promise_ranges(job)
-    bare, fuse_plane, method = _bare(job), delayed(_fuse_plane), (model, backend)
+    # dask looks for promises in all that a call is given: what holds none goes in beforehand
+    bare = _bare(job)
     known: Any = statistics
     if known is None and job.normalization == "stack":
         indices = sampled_indices(job.leading)
         parts = [_parts(job, index) for index in indices]
-        known = delayed(_gather)(bare, indices, parts, ranges, *method)
-
+        gather = partial(_gather, bare, model, backend, indices)
+        known = delayed(gather, pure=False)(parts, ranges)
+    fuse_plane = partial(_fuse_plane, bare, model, backend, with_index)
     planes = {
-        index: fuse_plane(bare, index, _parts(job, index), ranges, known, with_index, *method)
+        index: delayed(partial(fuse_plane, index), pure=False)(_parts(job, index), ranges, known)
         for index in np.ndindex(job.leading)
     }
 
@@ -144,13 +146,13 @@ class _Shape:
 
 def _fuse_plane(
     job: Job,
+    model: str | Path | Model | None,
+    backend: Backend,
+    with_index: bool,
     index: Index,
     parts: Parts,
     ranges: list[Range],
     statistics: Statistics | None,
-    with_index: bool,
-    model: str | Path | Model | None,
-    backend: Backend,
 ) -> Any:
     job = job.with_ranges(ranges)
     planes = job.planes(index, parts)
@@ -166,11 +168,11 @@ def _fuse_plane(
 
 def _gather(
     job: Job,
+    model: str | Path | Model | None,
+    backend: Backend,
     indices: list[Index],
     parts: list[Parts],
     ranges: list[Range],
-    model: str | Path | Model | None,
-    backend: Backend,
 ) -> Statistics | None:
     of_index = dict(zip(indices, parts, strict=True))
     with _ONE_AT_A_TIME:
