@@ -52,7 +52,7 @@ class BandRun:
 
     pairs: str = ""
     photographs: tuple[str, ...] = ()
-    steps: int = 1900
+    steps: int = 3900
     side: int = 96
     wide_side: int = 160
     pairs_a_step: int = 8
@@ -87,7 +87,7 @@ class BandRun:
             "structure": 1.5,
             "gradient": 10.0,
             "intensity": 1.0,
-            "relief": 20.0,
+            "relief": 10.0,
             "beyond": 24.0,
             "invented": 30.0,
         }
