@@ -4,6 +4,8 @@
 
 PSNR in dB over the whole picture. The pictures are made by `../shared/tools/truth.py`, which is no part
 of the repository, of photographs that nothing is trained on from now on (`gifnet` was, on four of the five).
+``--differences`` gives, of the focus pairs, the sum of the correlations of differences (SCD), of the
+truth, too: what the measure asks of a fusion that is perfect.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from types import ModuleType
 import numpy as np
 
 from napari_gifnet import fuse
+from napari_gifnet.metrics import sum_of_correlations_of_differences
 
 MAKERS = Path(__file__).resolve().parents[2] / "shared" / "tools" / "truth.py"
 STACKS = (4, 8, 16)
@@ -59,6 +62,16 @@ def judge(method: Method, makers: ModuleType) -> list[float]:
     return [*focus, *stacks, float(np.mean(exposures)), min(exposures)]
 
 
+def differences(method: Method | None, makers: ModuleType) -> list[float]:
+    """SCD of the result of focus pairs; of the truth if there is no method."""
+    return [
+        sum_of_correlations_of_differences(
+            a, b, truth if method is None else method((a, b), "multi_focus"), data_range=1
+        )
+        for _, a, b, truth in makers.made_focus()
+    ]
+
+
 def format_row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
@@ -69,6 +82,7 @@ def main() -> None:
     parser.add_argument("--model", nargs="*", default=["gifnet-bands"], help="by name or path")
     parser.add_argument("--baseline", nargs="*", default=["pyramid"], help="methods without tasks")
     parser.add_argument("--output", type=Path, help="write the table to this file, too")
+    parser.add_argument("--differences", action="store_true", help="SCD of the focus pairs")
     options = parser.parse_args()
     if not options.makers.is_file():
         parser.error(f"{options.makers} is not there: expected the makers of pictures")
@@ -77,10 +91,13 @@ def main() -> None:
         methods[name] = of_model(name, named=False)
         methods[f"{name}, task named"] = of_model(name, named=True)
     makers = load_makers(options.makers)
-    lines = [format_row(["method", *COLUMNS]), "|" + "---|" * (1 + len(COLUMNS))]
+    columns, digits = (COLUMNS[:3], 3) if options.differences else (COLUMNS, 1)
+    lines = [format_row(["method", *columns]), "|" + "---|" * (1 + len(columns))]
     print(*lines, sep="\n", flush=True)
-    for name, method in methods.items():
-        lines.append(format_row([name, *(f"{value:.1f}" for value in judge(method, makers))]))
+    rows = {"the truth": None, **methods} if options.differences else methods
+    for name, method in rows.items():
+        judged = differences(method, makers) if options.differences else judge(method, makers)
+        lines.append(format_row([name, *(f"{value:.{digits}f}" for value in judged)]))
         print(lines[-1], flush=True)
     if options.output:
         options.output.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -17,6 +17,7 @@ from napari_gifnet.network.bands import TASKS, GIFNetBands
 from napari_gifnet.training.band_losses import band_losses, missing_relief
 from napari_gifnet.training.band_samples import MAKERS, NO_TASK, make_batches
 from napari_gifnet.training.bands import BandRun, BandTrainer, read_band_run, train_bands
+from napari_gifnet.training.losses import lost_detail
 from napari_gifnet.training.made_scenes import blur_bank, blurred, head
 from napari_gifnet.training.scenes import load_scenes
 
@@ -122,6 +123,16 @@ def test_a_sample_with_a_truth_is_judged_by_the_truth_alone(pairs):
     for name in ("truth", "truth_gradient", "truth_structure", "truth_decibels", "truth_beyond"):
         assert perfect[name].item() == pytest.approx(0, abs=1e-5), name
         assert terms[name] > 0
+
+
+def test_detail_that_one_exposure_lost_is_asked_of_the_other():
+    scene = torch.from_numpy(texture(3, (64, 64))).float()[None, None]
+    over, under = (scene * 3).clamp(0, 1), scene / 2
+    flat = torch.full_like(scene, 0.6)
+    kept, lost = (lost_detail(over, under, fused).item() for fused in (scene, flat))
+    assert kept < 0.02
+    assert lost > 0.9
+    assert lost_detail(scene, scene, flat).item() == 0  # nothing is clipped
 
 
 def test_two_hundred_steps_lower_the_losses(pairs):

@@ -48,6 +48,8 @@ def truth_losses(fused: Fused, batch: BandBatch) -> dict[str, Tensor]:
         darkest, brightest = batch.planes.amin(1, keepdim=True), batch.planes.amax(1, keepdim=True)
         clipped = losses.surviving_clipping(brightest, darkest, plane)
         terms["clipping"] = (clipped * exposures).sum()
+        missing = losses.lost_detail(brightest, darkest, plane)
+        terms["lost_detail"] = (missing * exposures).sum()
     placed = batch.placed
     if placed.any():
         count = batch.planes.shape[1]

@@ -52,7 +52,7 @@ class BandRun:
 
     pairs: str = ""
     photographs: tuple[str, ...] = ()
-    steps: int = 3900
+    steps: int = 9000
     side: int = 96
     wide_side: int = 160
     pairs_a_step: int = 8
@@ -62,12 +62,12 @@ class BandRun:
     memory: float = 0.997
     shares: Mapping[str, float] = field(
         default_factory=lambda: {
-            "infrared": 0.2,
-            "made": 0.05,
-            "head": 0.16,
-            "focus": 0.36,
-            "exposure": 0.2,
-            "plain": 0.03,
+            "infrared": 0.21,
+            "made": 0.04,
+            "head": 0.19,
+            "focus": 0.3,
+            "exposure": 0.235,
+            "plain": 0.025,
         }
     )
     weights: Mapping[str, float] = field(
@@ -78,16 +78,17 @@ class BandRun:
             "truth_decibels": 1.0,
             "truth_beyond": 20.0,
             "clipping": 150.0,
+            "lost_detail": 3.0,
             "selection": 0.6,
             "index": 2.0,
-            "edges": 8.0,
-            "information": 7.0,
+            "edges": 9.5,
+            "information": 7.5,
             "differences": 7.0,
             "sharpness": 5.0,
             "structure": 1.5,
             "gradient": 10.0,
             "intensity": 1.0,
-            "relief": 10.0,
+            "relief": 20.0,
             "beyond": 24.0,
             "invented": 30.0,
         }

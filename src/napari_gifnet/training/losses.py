@@ -188,6 +188,28 @@ def surviving_clipping(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     return _pixels(fault) / _pixels(asked)
 
 
+def lost_detail(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
+    """How unlike the result's detail is to that of one source where the other is clipped, (N,).
+
+    One less the correlation of details finer than 11 pixels, of pixels where the unclipped source has some; a
+    mean over both sources, 0 where none is clipped.
+    """
+    level = 1 / 255
+    fine_fused = fused - blur(fused, 11)
+    total, sides = fused.new_zeros(len(fused)), fused.new_zeros(len(fused))
+    for source, other in ((a, b), (b, a)):
+        mean = blur(other, 7)
+        lively = blur(other * other, 7) - mean**2 > (5 * level) ** 2
+        clipped = (source >= 250 * level) | (source <= 5 * level)
+        lost = clipped & lively & (other >= 10 * level) & (other <= 230 * level)
+        some = _pixels(lost.to(fused.dtype)) > 0.01
+        fine = (other - blur(other, 11)) * lost
+        norm = torch.sqrt(_pixels(fine**2) * _pixels(fine_fused**2 * lost) + 1e-10)
+        total = total + (1 - _pixels(fine * fine_fused) / norm) * some
+        sides = sides + some
+    return total / sides.clamp_min(1)
+
+
 def invented_detail(a: Tensor, b: Tensor, fused: Tensor, *, reach: int = 5) -> Tensor:
     """Mean bend of the result beyond the strongest of the sources in a window of `reach` pixels.
 

@@ -153,11 +153,14 @@ def shown(scene: Plane) -> Plane:
 
 
 def exposed(rng: Generator, scene: Plane, stops: np.ndarray) -> list[Plane]:
-    """A scene at several exposures, in linear light, clipped and rounded to 8 bits as a camera does."""
+    """A scene at several exposures, in linear light, clipped and rounded to 8 bits as a camera does,
+    which may draw each with a tone curve of its own."""
     crush = np.float32(rng.uniform(0, 0.06)) if rng.random() < 0.3 else np.float32(0)
+    curved = 0.15 if rng.random() < 0.3 else 0.0
     planes = []
     for stop in stops:
         plane = np.clip(scene**2.2 * 2.0**stop, 0, 1) ** (1 / 2.2)
+        plane = plane ** np.float32(np.exp(rng.uniform(-curved, curved)))
         if stop < 0:
             plane = np.clip(plane - crush, 0, 1) / (1 - crush)
         planes.append((np.round(plane * 255) / 255).astype(np.float32))
