@@ -52,7 +52,7 @@ class BandRun:
 
     pairs: str = ""
     photographs: tuple[str, ...] = ()
-    steps: int = 8000
+    steps: int = 7000
     side: int = 96
     wide_side: int = 160
     pairs_a_step: int = 8
