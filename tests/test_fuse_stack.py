@@ -205,6 +205,44 @@ def test_a_lack_of_memory_makes_tiles_smaller_and_says_so(options, monkeypatch):
         np.testing.assert_allclose(fuse_stack(wide, **options), expected, **EXACT)
 
 
+@pytest.fixture
+def two_cores():
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_places_side_by_side_on_cores_have_the_bits_of_each_alone(options, two_cores, precision):
+    places = np.random.default_rng(3).random((9, 3, HEIGHT, WIDTH), np.float32)
+    options = options | {"precision": precision}
+    seen = []
+    fused = fuse_stack(places, axis=1, progress=lambda *p: seen.append(p), **options)
+    for place, alone in zip(fused, places, strict=True):
+        np.testing.assert_array_equal(place, fuse_stack(alone, intensity="dtype", **options))
+    assert [done * 9 // total for done, total in seen][-9:] == list(range(1, 10))
+
+
+def test_a_lack_of_memory_in_one_of_many_places(options, two_cores, monkeypatch):
+    from napari_gifnet.network.bands import GIFNetBands
+
+    places = np.random.default_rng(4).random((5, 2, HEIGHT, WIDTH), np.float32)
+    places[3, 0, 0, 0] = 1.0
+    expected = fuse_stack(places, axis=1, **options)
+    encode, hungry = GIFNetBands.encode, [True]
+
+    def encode_once_in_vain(self, planes):
+        if planes.max() == 1 and hungry and hungry.pop():
+            raise MemoryError("not now")
+        return encode(self, planes)
+
+    monkeypatch.setattr(GIFNetBands, "encode", encode_once_in_vain)
+    np.testing.assert_array_equal(fuse_stack(places, axis=1, **options), expected)
+
+
 def test_the_shipped_stack_is_as_deep_as_it_is_known_to_be():
     """Of the pixels with detail, 90 % come from within a plane of where they are sharp."""
     (stack,), depth = load_sample("focus_stack"), load_depth("focus_stack")

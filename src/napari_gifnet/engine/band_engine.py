@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +28,7 @@ from napari_gifnet.network.bands import ALIGNMENT, HALO, TASKS, GIFNetBands, pad
 from napari_gifnet.progress import Progress
 
 from .device import Device, choose_device, choose_precision, free_memory, is_out_of_memory
+from .tile_threads import open_tile_threads, own_cores
 from .tiling import Region
 
 CPU_TILE_SIZE = 1024
@@ -33,6 +37,9 @@ SMALLEST_TILE_SIZE = 64
 
 PIXELS_AT_ONCE = 2.5e6
 """Of all planes that a CPU encodes together; each takes some 200 bytes."""
+
+PIXELS_OF_A_CORE = 0.5e6
+"""Stacks of no more pixels, planes together, are fused on one core each."""
 
 Planes = Sequence[np.ndarray]
 
@@ -75,6 +82,7 @@ class BandEngine:
     def __init__(self, network: GIFNetBands, backend: Backend = Backend()) -> None:  # noqa: B008
         self.network, self.backend = network, backend
         self.notes: list[str] = []
+        self._map_strips: Callable[[Callable, Iterable], Iterable] = map
         self._move(choose_device(backend.device))
 
     def _move(self, device: Device) -> None:
@@ -87,6 +95,16 @@ class BandEngine:
             else self.backend.tile_size
         )
         self._placed = deepcopy(self.network).to(device.torch)
+        self._placed.map_strips = self._each_strip
+
+    def _each_strip(self, make: Callable[[Any], Any], strips: Iterable[Any]) -> Iterable[Any]:
+        """Work on strips in the precision of the run, which is each thread's own."""
+
+        def reduced(strip: Any) -> Any:
+            with self._reduced():
+                return make(strip)
+
+        return self._map_strips(reduced, strips)
 
     def fuse_planes(
         self,
@@ -116,21 +134,54 @@ class BandEngine:
         report = progress or (lambda done, total: None)
         kind = task if task in TASKS else None
         self._move(choose_device(self.backend.device))
-        for done, planes in enumerate(stacks):
 
-            def step(share: float, done: int = done) -> None:
-                report(round(1e4 * (done + share)), round(1e4 * count))
+        def step(done: int, share: float) -> None:
+            report(round(1e4 * (done + share)), round(1e4 * count))
 
-            step(0)
-            yield self._recovering(planes, kind, step)
+        own_cores()  # before threads take a share of them
+        first, stacks = _peeked(stacks)
+        if count > 1 and first is not None and _pixels(first) <= PIXELS_OF_A_CORE:
+            yield from self._side_by_side(stacks, count, kind, step)
+            return
+        strips = max(1, self.tile_size or max(first[0].shape)) if first else 1
+        with open_tile_threads(self.device, strips) as map_strips:
+            self._map_strips = map_strips
+            try:
+                for done, planes in enumerate(stacks):
+                    step(done, 0)
+                    yield self._recovering(planes, kind, partial(step, done))
+            finally:
+                self._map_strips = map
+
+    def _side_by_side(
+        self,
+        stacks: Iterable[Planes],
+        count: int,
+        task: str | None,
+        step: Callable[[int, float], None],
+    ) -> Iterator[Fused]:
+        """Fuse small stacks, each on one core; of those that fail the reason is found alone."""
+
+        def attempt(planes: Planes) -> tuple[Planes, Fused | None]:
+            try:
+                return planes, self._fuse(planes, task, lambda share: None)
+            except (RuntimeError, MemoryError):
+                return planes, None
+
+        with open_tile_threads(self.device, count) as map_stacks:
+            step(0, 0)
+            for done, (planes, fused) in enumerate(map_stacks(attempt, stacks)):
+                if fused is None:
+                    fused = self._recovering(planes, task, partial(step, done))
+                step(done + 1, 0)
+                yield fused
 
     def _recovering(self, planes: Planes, task: str | None, step: Callable[[float], None]) -> Fused:
         """Fuse one stack, in smaller and smaller tiles where memory runs out."""
         side = max(planes[0].shape)
         while True:
             try:
-                with torch.inference_mode():
-                    return self._fuse(planes, task, step)
+                return self._fuse(planes, task, step)
             except (RuntimeError, MemoryError) as error:
                 reason = str(error).strip().split("\n")[0] or type(error).__name__
                 if not is_out_of_memory(error):
@@ -192,7 +243,7 @@ class BandEngine:
             stepped += 1
             part(stepped / steps)
 
-        with self._reduced():
+        with torch.inference_mode(), self._reduced():
             encoded = summary = None
             for group in groups:
                 encoded = network.encode(self._cut(planes, group, region))
@@ -223,6 +274,18 @@ class BandEngine:
     def release(self) -> None:
         """Give the device's memory back; the engine can still be used."""
         free_memory(self.device)
+
+
+def _pixels(planes: Planes) -> int:
+    """Of all planes together."""
+    return len(planes) * planes[0].size
+
+
+def _peeked(stacks: Iterable[Planes]) -> tuple[Planes | None, Iterable[Planes]]:
+    """Return the first of several stacks, and all of them."""
+    following = iter(stacks)
+    first = next(following, None)
+    return first, () if first is None else chain([first], following)
 
 
 def _tiles(whole: Region, tile_size: int | None) -> Iterator[Region]:

@@ -6,8 +6,9 @@ a core does not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock, Thread
 from typing import Any
@@ -23,7 +24,7 @@ _SETTING = Lock()
 
 @contextmanager
 def open_tile_threads(
-    device: torch.device, tiles: int, side: int
+    device: torch.device, tiles: int, side: int = 1
 ) -> Iterator[Callable[..., Iterator[Any]]]:
     """Give a `map` that keeps its order, and on a CPU works on several items at a time.
 
@@ -33,7 +34,12 @@ def open_tile_threads(
     tiles : int
         How many there are.
     side : int
-        Of the largest tile, in pixels.
+        Of the largest tile, in pixels; the default is for what takes no memory to speak of.
+
+    Yields
+    ------
+    callable
+        Called as `map` is, with one iterable; of an endless one it takes items as they are needed.
     """
     cores = own_cores() if device.type == "cpu" else 1
     workers = min(cores, tiles, max(1, PIXELS_AT_ONCE // side**2))
@@ -41,8 +47,18 @@ def open_tile_threads(
         yield map
         return
     pool = ThreadPoolExecutor(workers, "gifnet", _take_share, (cores // workers,))
+
+    def map_tiles(make: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        begun: deque[Future] = deque()
+        for item in items:
+            begun.append(pool.submit(torch.inference_mode()(make), item))
+            if len(begun) > 2 * workers:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
+
     try:
-        yield lambda make, items: pool.map(torch.inference_mode()(make), items)
+        yield map_tiles
     finally:
         pool.shutdown(cancel_futures=True)
 

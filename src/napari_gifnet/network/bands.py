@@ -20,7 +20,7 @@ the side.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +54,14 @@ class GIFNetBands(nn.Module):
 
     Everything it adds to its planes is a weight for each band and each pixel, and a gain of a band between
     0.45 and 2.2. So where all planes are black the result is black.
+
+    Attributes
+    ----------
+    map_strips : callable
+        As `map`: what works on the strips of the finest level, one after the other or on several at a time.
     """
+
+    map_strips: Callable[[Callable, Iterable], Iterable] = staticmethod(map)
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,8 +134,9 @@ class GIFNetBands(nn.Module):
 
     def _encode_finest(self, planes: Tensor, bands: list[Tensor], sizes: list[Tensor]) -> Tensor:
         """Return the features of level 1 beside its band and its size, (N P, C + 2, H/2, W/2)."""
-        parts = []
-        for rows, inside in _strips(planes.shape[-2] // 2):
+
+        def encode(strip: tuple[slice, slice]) -> Tensor:
+            rows, inside = strip
             fine = slice(2 * rows.start, 2 * rows.stop)
             seen = (
                 planes[..., fine, :].flatten(0, 1)[:, None],
@@ -138,8 +146,9 @@ class GIFNetBands(nn.Module):
             )
             quarters = [functional.pixel_unshuffle(x, 2) for x in seen[:2]]
             x = self.levels[0](joined(*quarters, torch.cat(seen[2:], 1)))
-            x = joined(x, torch.cat(seen[2::2], 1))
-            parts.append(x[..., inside, :])
+            return joined(x, torch.cat(seen[2::2], 1))[..., inside, :]
+
+        parts = list(self.map_strips(encode, _strips(planes.shape[-2] // 2)))
         return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
 
     def summarise(self, encoded: Encoded, summary: Summary | None = None) -> Summary:
@@ -226,8 +235,9 @@ class GIFNetBands(nn.Module):
         n, count = encoded.planes.shape[:2]
         at = torch.arange(position, position + count, device=kind.device, dtype=torch.float32)
         powers = torch.stack((at**0, at, at**2), 1)[..., None, None]  # (P, 3, 1, 1)
-        parts: list[tuple[Tensor, ...]] = []
-        for rows, inside in _strips(encoded.tones[0].shape[-2]):
+
+        def weigh(strip: tuple[slice, slice]) -> tuple[Tensor, ...]:
+            rows, inside = strip
             inner = slice(rows.start + inside.start, rows.start + inside.stop)
             fine = slice(2 * inner.start, 2 * inner.stop)
             seen = [
@@ -256,20 +266,20 @@ class GIFNetBands(nn.Module):
             ways = _ways(head[:, :, 13:16])
             weight_1, total_1 = _weighed(band, rule, coarse_choice, head[:, :, 12], ways)
             weight = torch.exp(choice)
-            parts.append(
-                (
-                    weight_0,
-                    weight_1,
-                    total_0,
-                    total_1,
-                    coarse_choice,
-                    (weight * planes).sum(1, keepdim=True),
-                    (weight * at[:, None, None]).sum(1, keepdim=True),
-                    weight.sum(1, keepdim=True),
-                    head[:, :, 16].sum(1, keepdim=True),
-                    (torch.exp(coarse_choice)[:, :, None] * powers).sum(1),
-                )
+            return (
+                weight_0,
+                weight_1,
+                total_0,
+                total_1,
+                coarse_choice,
+                (weight * planes).sum(1, keepdim=True),
+                (weight * at[:, None, None]).sum(1, keepdim=True),
+                weight.sum(1, keepdim=True),
+                head[:, :, 16].sum(1, keepdim=True),
+                (torch.exp(coarse_choice)[:, :, None] * powers).sum(1),
             )
+
+        parts = list(self.map_strips(weigh, _strips(encoded.tones[0].shape[-2])))
         whole = [torch.cat(part, -2) for part in zip(*parts, strict=True)]
         return Finest(whole[:2], whole[2:4], whole[4], whole[5:])
 
