@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .backend import Backend
-from .errors import OptionError
 from .fusers import Fuser, Stack, gather_normalization, open_fuser, require_index
 from .lazy import fuse_lazily
 from .models import STACK_MODEL
@@ -20,7 +19,7 @@ from .planes.color import ColorPolicy
 from .planes.image import Plane
 from .planes.job import Job, Normalization, resolve
 from .planes.ranges import Intensity, from_unit, nothing_finite
-from .planes.request import request_of_arrays, request_of_stack
+from .planes.request import check_index, request_of_arrays, request_of_stack
 from .progress import Progress, Reporting, share_of
 
 if TYPE_CHECKING:
@@ -212,10 +211,7 @@ def fuse_stack(
     request = request_of_stack(
         stack, axis, rgb, intensity=intensity, color=color, dtype=dtype, task=task
     )
-    if return_index and task == "multi_exposure":
-        raise OptionError(
-            "return_index=True is of focus planes: of exposures every plane has a share of a pixel."
-        )
+    check_index(return_index, task)
     if len(request.inputs) == 1:
         request = replace(request, task=None)
     method = STACK_MODEL if model is None else model

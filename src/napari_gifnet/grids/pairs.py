@@ -114,7 +114,12 @@ def within(indices: NDArray[np.float64], lengths: int | Sequence[int]) -> NDArra
     return (indices > -0.5 - TOLERANCE) & (indices < np.asarray(lengths) - 0.5 + TOLERANCE)
 
 
-def common_grid(a: WorldGrid, b: WorldGrid, choice: Literal["a", "b", "finer"] = "a") -> WorldGrid:
+def common_grid(
+    a: WorldGrid,
+    b: WorldGrid,
+    choice: Literal["a", "b", "finer"] = "a",
+    axes: tuple[int, int] = (-2, -1),
+) -> WorldGrid:
     """Return the grid on which two images are fused.
 
     Parameters
@@ -122,7 +127,9 @@ def common_grid(a: WorldGrid, b: WorldGrid, choice: Literal["a", "b", "finer"] =
     a, b : WorldGrid
         Leading axes that only one of them has are those of the result, too.
     choice : {"a", "b", "finer"}
-        Whose grid it is; "finer" is that of the smaller voxels, a's if they are alike.
+        Whose grid it is; "finer" is that whose pixels are smaller in area, a's if they are alike.
+    axes : (rows, columns)
+        Of the planes whose pixels are compared: axes of the result.
 
     Returns
     -------
@@ -146,19 +153,53 @@ def common_grid(a: WorldGrid, b: WorldGrid, choice: Literal["a", "b", "finer"] =
     if choice not in ("a", "b", "finer"):
         raise OptionError(f"grid {choice!r} is unknown; choose 'a', 'b' or 'finer'")
     if choice == "finer":
-        large, small = (a, b) if a.ndim >= b.ndim else (b, a)
-        matrix, _ = index_map(large, small)
-        ratio = abs(np.linalg.det(matrix[:, -small.ndim :]))  # voxels of small in one of large
-        finer = small if ratio > 1 + TOLERANCE else large if ratio < 1 - TOLERANCE else a
-        choice = "a" if finer is a else "b"
+        choice = "b" if finest_grid([a, b], axes) else "a"
     target, source = (a, b) if choice == "a" else (b, a)
     target = target.with_leading_axes_of(source)
+    check_overlap(target, source, a, b)
+    return target
+
+
+def check_overlap(target: WorldGrid, source: WorldGrid, a: WorldGrid, b: WorldGrid) -> None:
+    """Raise ImageError, in the order of `a` and `b`, if no voxel of the target lies in the source."""
     if overlap(target, source) == 0:
         raise ImageError(
             f"the layers do not overlap: {a.name!r} spans {a.extent_text}; {b.name!r} spans "
             f"{b.extent_text}; check their scale, translate and units"
         )
-    return target
+
+
+def finest_grid(grids: Sequence[WorldGrid], axes: tuple[int, int] = (-2, -1)) -> int:
+    """Return the place of the grid whose pixels are the smallest in area, of the first if alike.
+
+    A plane that cannot be the grid of a stack, since the stack is turned out of it, takes no part.
+
+    Parameters
+    ----------
+    grids : sequence of WorldGrid
+    axes : (rows, columns)
+        Of the grid with the most axes.
+
+    Examples
+    --------
+    >>> thick, thin = WorldGrid((9, 9, 9), scale=(5, 1, 1)), WorldGrid((9, 9, 9), scale=(1, 2, 2))
+    >>> finest_grid([thick, thin]), finest_grid([thick, thin], (0, 1))
+    (0, 1)
+    """
+    largest = max(grids, key=lambda grid: grid.ndim)
+    behind = [axis % largest.ndim - largest.ndim for axis in axes]
+    best, smallest = 0, math.inf
+    for place, grid in enumerate(grids):
+        try:
+            full = grid.with_leading_axes_of(largest)
+        except ImageError:
+            continue
+        steps = full.matrix[:-1, :-1] * unit_factors(full.units, largest.units)[:, None]
+        plane = steps[:, behind]
+        area = math.sqrt(abs(np.linalg.det(plane.T @ plane)))
+        if area < smallest * (1 - TOLERANCE):
+            best, smallest = place, area
+    return best
 
 
 def unit_note(a: WorldGrid, b: WorldGrid) -> str | None:

@@ -22,8 +22,13 @@ def displayed_axes(order: Sequence[int], ndim: int) -> tuple[int, int]:
 
     `order` is ``viewer.dims.order``; a layer of fewer dimensions takes the last ones, as in napari.
     """
-    ranks = np.argsort(np.argsort(order[-ndim:]))
-    return int(ranks[-2]), int(ranks[-1])
+    rows, columns = ordered_axes(order, ndim)[-2:]
+    return rows, columns
+
+
+def ordered_axes(order: Sequence[int], ndim: int) -> tuple[int, ...]:
+    """Return the axes of an n-D layer in the order in which a viewer has them, see above."""
+    return tuple(np.argsort(np.argsort(order[-ndim:])).tolist())
 
 
 def plane_at(

@@ -156,8 +156,7 @@ axis -2: -1.25 to 218.75 mm, axis -1: -1.25 to 183.75 mm>
             axis_labels=layer.axis_labels,
             name=layer.name,
         )
-        step = np.divide(shapes[0], shapes[level])
-        return finest._lattice((step - 1) / 2, step, shapes[level])
+        return finest.with_shape(shapes[level])
 
     @property
     def ndim(self) -> int:
@@ -240,6 +239,11 @@ axis -2: -1.25 to 218.75 mm, axis -1: -1.25 to 183.75 mm>
             tuple(len(r) for r in ranges),
         )
 
+    def with_shape(self, shape: Sequence[int]) -> WorldGrid:
+        """Return a grid of other voxels that fill the same part of the world."""
+        step = np.divide(self.shape, shape)
+        return self._lattice((step - 1) / 2, step, tuple(shape))
+
     def coarser(self, factor: int, axes: Sequence[int]) -> WorldGrid:
         """Return a grid of voxels `factor` times as long along some axes, from the same corner on."""
         step, shape = np.ones(self.ndim), list(self.shape)
@@ -247,6 +251,28 @@ axis -2: -1.25 to 218.75 mm, axis -1: -1.25 to 183.75 mm>
             step[axis] = factor
             shape[axis] = max(self.shape[axis] // factor, 1)
         return self._lattice((step - 1) / 2, step, tuple(shape))
+
+    def without_leading_axis(self) -> WorldGrid:
+        """Return the grid of the other axes; ImageError if the first one is turned against them."""
+        parts = self.rotate, self.shear, self.affine[:-1, :-1]
+        if self.ndim < 2 or not all(
+            np.allclose(part, block_diag(part[:1, :1], part[1:, 1:])) for part in parts
+        ):
+            raise ImageError(
+                f"axis {self.axis_labels[0]} of {self.name!r} is turned or sheared against the others: "
+                "expected an axis that stands by itself."
+            )
+        return WorldGrid(
+            name=self.name,
+            shape=self.shape[1:],
+            scale=self.scale[1:],
+            translate=self.translate[1:],
+            rotate=self.rotate[1:, 1:],
+            shear=self.shear[1:, 1:],
+            affine=self.affine[1:, 1:],
+            units=self.units[1:],
+            axis_labels=self.axis_labels[1:],
+        )
 
     def with_leading_axes_of(self, other: WorldGrid) -> WorldGrid:
         """Return this grid with the leading axes that only `other` has: a plane meets a stack."""

@@ -68,6 +68,36 @@ def mix_chroma(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.divide(mixed, total, out=np.zeros_like(mixed), where=total != 0)
 
 
+def weigh_by_luma(
+    chromas: Sequence[np.ndarray], lumas: Sequence[np.ndarray], total: np.ndarray
+) -> np.ndarray:
+    """Sum chromas, each weighed by its image's share of the luma: Σ C·Y / total.
+
+    Colours that stand for a measured value, uptake say, are to tell how much of it there is. Added
+    in full to a bright fused luma, the chroma of a dark red makes pink of it; weighed so, little
+    uptake colours little, and the whole of a colour is seen where the image alone has luma. It is
+    the weighted mean of GIFNet's paper, which follows Prabhakar et al. ("DeepFuse", ICCV 2017), with
+    the luma in place of the chroma's own strength, and with images without colour taking part.
+
+    Parameters
+    ----------
+    chromas : sequence of array (Y, X, 2)
+    lumas : sequence of array (Y, X)
+        Of the same images.
+    total : array (Y, X)
+        The luma of all images, these included.
+
+    Examples
+    --------
+    >>> red, dark, bright = np.array([0.4, 0]), np.array(0.1), np.array(0.7)
+    >>> weigh_by_luma([red], [dark], dark + bright).round(3)
+    array([0.05, 0.  ])
+    """
+    mixed = sum(c * y[..., None] for c, y in zip(chromas, lumas, strict=True))
+    whole = total[..., None]
+    return np.divide(mixed, whole, out=np.zeros_like(mixed), where=whole > 0)
+
+
 def choose_chroma(
     color: Any, in_color: Sequence[bool], preferred: ColorPolicy = "auto", displayed: bool = False
 ) -> tuple[int, ...]:

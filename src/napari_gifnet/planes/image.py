@@ -114,7 +114,12 @@ class ImagePlanes:
     @property
     def in_color(self) -> bool:
         """Whether what is fused of it has colour."""
-        return self.rgb or (self.appearance is not None and self.appearance.in_color)
+        return self.rgb or self.in_color_map
+
+    @property
+    def in_color_map(self) -> bool:
+        """Whether its colours stand for the values of one channel."""
+        return not self.rgb and self.appearance is not None and self.appearance.in_color
 
     @property
     def has_alpha(self) -> bool:

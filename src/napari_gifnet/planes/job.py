@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, Literal, cast
@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_gifnet.errors import ImageError, OptionError
 
-from .color import choose_chroma, mix_chroma, to_rgb
+from .color import choose_chroma, mix_chroma, to_rgb, weigh_by_luma
 from .image import (
     SMALLEST_SIDE,
     ImagePlanes,
@@ -54,6 +54,8 @@ class Job:
         The preset.
     chroma : tuple of int
         Which inputs give the result its colour; () for a gray result.
+    weighed : tuple of int
+        Those of them whose colours stand for values, and are weighed by their share of the luma.
     one_range : bool
         All inputs have the range that holds those of all.
     dtype : numpy.dtype
@@ -67,6 +69,7 @@ class Job:
     inputs: tuple[ImagePlanes, ...]
     task: Task | None
     chroma: tuple[int, ...]
+    weighed: tuple[int, ...]
     one_range: bool
     dtype: np.dtype
     normalization: Normalization
@@ -214,13 +217,18 @@ class Job:
     def _colors(self, planes: Sequence[Plane], place: np.ndarray | None) -> np.ndarray:
         """Return the result's chroma (Y, X, 2): mixed by strength, or of where each pixel is from."""
         if place is None or len(self.chroma) < len(planes):
-            chromas = (planes[i].chroma for i in self.chroma)
-            return reduce(mix_chroma, cast("Iterable[np.ndarray]", chromas))
-        total = np.zeros((*place.shape, 2), np.float32)
+            chromas = [planes[i].chroma for i in self.chroma if i not in self.weighed]
+            if self.weighed:
+                weighed = [planes[i] for i in self.weighed]
+                total = reduce(np.add, self.lumas(planes))
+                colors = cast("list[np.ndarray]", [plane.chroma for plane in weighed])
+                chromas.append(weigh_by_luma(colors, [plane.luma for plane in weighed], total))
+            return reduce(mix_chroma, cast("list[np.ndarray]", chromas))
+        mixed = np.zeros((*place.shape, 2), np.float32)
         for i, plane in enumerate(planes):
             share = np.maximum(0, 1 - np.abs(place - i))
-            total += share[..., None] * cast("np.ndarray", plane.chroma)
-        return total
+            mixed += share[..., None] * cast("np.ndarray", plane.chroma)
+        return mixed
 
     def summary(self, before: Sequence[str] = (), after: Sequence[str] = ()) -> str:
         """Return one line for people: sizes, ranges and the colour rule.
@@ -312,6 +320,11 @@ def resolve(request: Request) -> Job:
         task.color if task else "auto",
         all(image.shown is not None for image in inputs),
     )
+    weighed = tuple(
+        place
+        for place in chroma
+        if count > 1 and (inputs[place].in_color_map or (task is not None and task.colors_measure))
+    )
     policies = split_intensity(request.intensity, count, [image.shown for image in inputs])
     ranges = [
         policy if looked is None else looked
@@ -340,6 +353,7 @@ def resolve(request: Request) -> Job:
         ),
         task=task,
         chroma=chroma,
+        weighed=weighed,
         one_range=one_range,
         dtype=dtype,
         normalization="plane" if each_its_own else cast("Normalization", request.normalization),

@@ -104,6 +104,14 @@ def request_of_stack(
     return Request(tuple(inputs), **options)
 
 
+def check_index(return_index: bool, task: str | None) -> None:
+    """Raise OptionError if there is no index of such planes: of exposures all have a share."""
+    if return_index and task == "multi_exposure":
+        raise OptionError(
+            "return_index=True is of focus planes: of exposures every plane has a share of a pixel."
+        )
+
+
 def _stacked(planes: Sequence[Any], name: str) -> Any:
     """Return a list of planes as one array; those of unequal size are refused."""
     images = [open_image(plane, None, f"plane {k} of {name}") for k, plane in enumerate(planes)]

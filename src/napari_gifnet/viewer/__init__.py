@@ -6,14 +6,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .layers.fitting import fit_extent
     from .layers.run import enhance_layer, fuse_layers
+    from .layers.run_stack import fuse_stack_layers
 
-__all__ = ["enhance_layer", "fuse_layers"]
+__all__ = ["enhance_layer", "fit_extent", "fuse_layers", "fuse_stack_layers"]
+
+_PLACES = {
+    "enhance_layer": ".layers.run",
+    "fit_extent": ".layers.fitting",
+    "fuse_layers": ".layers.run",
+    "fuse_stack_layers": ".layers.run_stack",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(import_module(".layers.run", __name__), name)
+    if name in _PLACES:
+        return getattr(import_module(_PLACES[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -244,9 +244,10 @@ def test_no_overlap_gives_both_extents():
         ("a", None, (10, 10)),
         ("b", None, (20, 20)),
         ("finer", None, (20, 20)),
-        ("auto", None, (10, 10)),
+        ("auto", None, (20, 20)),
         ("auto", "pet_mri", (20, 20)),
-        ("auto", "infrared_visible", (10, 10)),
+        ("auto", "infrared_visible", (20, 20)),
+        ("auto", "multi_focus", (20, 20)),
         ("a", "pet_mri", (10, 10)),
     ],
 )
@@ -646,7 +647,9 @@ def test_displayed_colours(fused, reference, colormap, rgb):
     shown = a.colormap.map(np.clip((a.data - 0.2) / 0.4, 0, 1).ravel())[:, :3]
     shown = shown.reshape(HEIGHT, WIDTH, 3).astype(np.float32)
     shown = shown if rgb else shown[..., 0]
-    expected = reference(shown, b.data, intensity=((0, 1), (0, 1)), rgb=(rgb, False))
+    expected = reference(
+        shown, b.data, task="pet_mri", intensity=((0, 1), (0, 1)), rgb=(rgb, False)
+    )
     assert result.rgb == rgb
     np.testing.assert_allclose(result.data, expected, atol=1e-3)  # a table of 1024 colours
 
@@ -795,7 +798,7 @@ def test_options_are_those_of_the_plan():
     p = plan(*pair(HEIGHT, WIDTH), tile_size=64, memory=100)
     assert p.options == LayerOptions(tile_size=64, memory=100)
     assert p.backend == Backend(tile_size=64, memory=100e6)
-    assert (p.grid_choice, p.axes) == ("a", (0, 1))
+    assert (p.grid_choice, p.axes) == ("finer", (0, 1))
 
 
 # --- one normalization

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_gifnet.errors import OptionError
-from napari_gifnet.grids.regions import displayed_axes
+from napari_gifnet.grids.regions import ordered_axes
 from napari_gifnet.grids.units import unit_factors
 from napari_gifnet.grids.world_grid import WorldGrid
 
@@ -69,9 +69,24 @@ class Current:
 
     def axes_of(self, grid: WorldGrid) -> tuple[int, int]:
         """Return the axes of a grid that are displayed as rows and columns."""
+        rows, columns = self.order_of(grid)[-2:]
+        return rows, columns
+
+    def order_of(self, grid: WorldGrid) -> tuple[int, ...]:
+        """Return the axes of a grid, the displayed ones last."""
         missing = max(grid.ndim - len(self.order), 0)
         order = (*range(missing), *(axis + missing for axis in self.order))
-        return displayed_axes(order, grid.ndim)
+        return ordered_axes(order, grid.ndim)
+
+    def within(self, grid: WorldGrid, axis: int) -> Current:
+        """Return the same with the slider of an axis in the middle of a grid, wherever it is."""
+        place = axis - grid.ndim + len(self.point)
+        if place < 0:
+            return self
+        middle = grid.to_world((np.array(grid.shape) - 1) / 2)[axis]
+        if self.units is not None:
+            middle *= unit_factors(grid.units[axis : axis + 1], self.units[place : place + 1])[0]
+        return replace(self, point=(*self.point[:place], float(middle), *self.point[place + 1 :]))
 
 
 def visible_box(units: Any, *layers: Image) -> Box:

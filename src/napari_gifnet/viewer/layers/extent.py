@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_gifnet.errors import OptionError
+from napari_gifnet.errors import ImageError, OptionError
+from napari_gifnet.grids.pairs import overlap
 from napari_gifnet.grids.regions import box_around, plane_at
 from napari_gifnet.grids.world_grid import WorldGrid
 
 from .current import Box, Current
+from .source import Source
 
 if TYPE_CHECKING:
     from napari.layers import Shapes
@@ -71,6 +73,19 @@ def choose_region(
         `extent` is not understood, or asks for a viewer where there is none.
     """
     return _normal(grid, _find(grid, axes, extent, current))
+
+
+def covered_share(source: Source, grid: WorldGrid, region: Region) -> float:
+    """Return how much of a region has values of a layer, 0 excluded."""
+    if source.lies_on(grid):
+        return 1.0
+    share = overlap(grid.crop(region), source.grid)
+    if share == 0:
+        raise ImageError(
+            f"The region lies outside of {source.name!r}, which spans {source.grid.extent_text}: "
+            "move it to where the layers overlap."
+        )
+    return share
 
 
 def _find(grid: WorldGrid, axes: tuple[int, int], extent: Any, current: Current | None) -> Region:

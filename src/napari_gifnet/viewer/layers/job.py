@@ -11,99 +11,36 @@ import numpy as np
 
 from napari_gifnet.backend import Backend
 from napari_gifnet.errors import ImageError, OptionError
-from napari_gifnet.grids.pairs import common_grid, overlap, unit_note
+from napari_gifnet.grids.pairs import common_grid, unit_note
 from napari_gifnet.grids.regions import plane_at
 from napari_gifnet.grids.world_grid import WorldGrid
-from napari_gifnet.models import Model
+from napari_gifnet.models import STACK_MODEL, Model
+from napari_gifnet.planes.image import ImagePlanes
 from napari_gifnet.planes.job import Job, resolve
 from napari_gifnet.planes.ranges import Range
-from napari_gifnet.planes.request import Request
+from napari_gifnet.planes.request import Request, check_index
 from napari_gifnet.planes.tasks import PANSHARPENING
 
-from .extent import Region, choose_axes, choose_region
-from .source import Source, check_layer, read_layer
+from .colormaps import looks_of
+from .extent import Region, choose_axes, choose_region, covered_share
+from .fitting import MissingScale, find_missing_scale
+from .options import PAIR_OPTIONS, LayerOptions
+from .source import Look, Source, check_layer, read_layer
+from .stacks import (
+    axes_of_planes,
+    describe_index,
+    find_axis,
+    grid_of_stack,
+    planes_along,
+    stands_by_itself,
+)
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
     from .current import Current
 
-ORDERS: dict[str, Literal[1, 3]] = {"linear": 1, "cubic": 3}
-
-_GRIDS = {"pet_mri": "finer", PANSHARPENING.name: "b"}
-"""What ``grid="auto"`` means for a task; ``"a"`` for all others."""
-
-
-@dataclass(frozen=True)
-class LayerOptions:
-    """Everything a user can set; keyword arguments of `fuse_layers` have the same names.
-
-    Attributes
-    ----------
-    task : str, optional
-        A preset; see `napari_gifnet.fuse`.
-    model : str, Path or Model, optional
-    color : {"auto", "a", "b", "gray", "displayed"}
-        As for `napari_gifnet.fuse`; "displayed" fuses layers of one channel in the colours of
-        their colormaps.
-    intensity : "layer", policy, (low, high), or a pair of these
-        "layer" is the contrast limits, of layers in colour the full range of their dtype; the others
-        as for `napari_gifnet.fuse`, always of the whole layer, whatever part of it is fused.
-    grid : {"auto", "a", "b", "finer"}
-        Whose grid the result is on, where they differ. "auto" is the finer one for PET with MRI,
-        that of the panchromatic layer for pansharpening, else A's.
-    interpolation : {"linear", "cubic"}
-        Of the layer that is brought onto the other's grid.
-    extent : {"all", "slice", "view"}, Shapes layer, box, or slices; or several of the first four
-        "slice" and "view" are those of the viewer; a view, and the box around the selected shapes
-        or else all, cut every plane of a stack. A box ((low, …), (high, …)) is of the world, in
-        the viewer's units, or the grid's without one. Slices, one for each axis, are voxels of
-        the result's grid. Of a tuple such as ("slice", "view") what they have in common.
-    axes : (rows, columns), optional
-        Which axes of the result's grid are the planes; by default those the viewer displays, or
-        the last two without one.
-    level : int
-        Of multiscale layers; 0 is the finest.
-    gamma : bool
-        Whether to apply the layers' gamma.
-    device, precision, tile_size
-        As for `napari_gifnet.fuse`.
-    memory : float, optional
-        Megabytes to spend on keeping maps rather than computing them twice; by default 560 on a
-        CPU, half of what is free on a GPU. It changes the speed, not the result.
-    normalization : {"stack", "plane"}
-        As for `napari_gifnet.fuse`; "stack", the default, is that of all planes of the grid,
-        whichever part of it is fused, so that nothing flickers as one scrolls and a slice is a
-        slice of the stack. The bands of pansharpening have each its own.
-    lazy : bool, optional
-        Whether the planes are computed when they are looked at. By default they are, where a
-        layer is not in memory and there is more than one.
-    """
-
-    task: str | None = None
-    model: str | Path | Model | None = None
-    color: str = "auto"
-    intensity: Any = "layer"
-    grid: str = "auto"
-    interpolation: str = "linear"
-    extent: Any = "all"
-    axes: tuple[int, int] | None = None
-    level: int = 0
-    gamma: bool = False
-    device: str = "auto"
-    precision: str = "auto"
-    tile_size: Any = "auto"
-    memory: float | None = None
-    normalization: str = "stack"
-    lazy: bool | None = None
-
-    @property
-    def backend(self) -> Backend:
-        """Where and how it is computed; raises OptionError if that is not understood."""
-        megabytes = self.memory
-        if isinstance(megabytes, (int, float)) and not isinstance(megabytes, bool):
-            megabytes = megabytes * 1e6
-        return Backend(self.device, self.precision, self.tile_size, megabytes)
+__all__ = ["PAIR_OPTIONS", "LayerJob", "LayerOptions", "plan_layers", "plan_stack"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,12 +62,22 @@ class LayerJob:
         The whole grid of which the result is a part.
     stack_grid : WorldGrid
         That of `stack`: the same, or a finer one where the result is a coarse preview.
-    grid_choice : {"a", "b", "finer"}
+    grid_choice : {"a", "b", "finer"} or int
         Whose it is.
     region : tuple of slice
         The part that is computed, in voxels of `grid`.
     axes : (rows, columns)
         The axes of the grid that are the planes.
+    axis : int or None
+        Of `grid`, along which the planes of a stack in one layer lie: there it has one voxel, which
+        is as thick as the stack.
+    stacked : bool
+        Whether it is a stack that is fused, in one layer or in several.
+    drops_axis : bool
+        Whether the result is without the axis: it is the first one, and stands by itself. Otherwise
+        the result keeps it, of length 1, so that its axes are those of the layer.
+    missing_scale : MissingScale or None
+        Which layer should perhaps be fitted onto the other, see `fit_extent`.
     lazy : bool
         The result is computed when it is looked at.
     notes : tuple of str
@@ -144,27 +91,53 @@ class LayerJob:
     backend: Backend
     grid: WorldGrid
     stack_grid: WorldGrid
-    grid_choice: str
+    grid_choice: str | int
     region: Region
     axes: tuple[int, int]
+    axis: int | None
+    stacked: bool
+    drops_axis: bool
+    missing_scale: MissingScale | None
     lazy: bool
     notes: tuple[str, ...]
 
     @property
     def enhances(self) -> bool:
-        """Whether there is one layer, rather than two."""
+        """Whether there is one image, rather than several."""
         return self.job.enhances
+
+    @property
+    def model(self) -> str | Path | Model | None:
+        """What `open_fuser` makes ready: what was asked for, or the default of a pair or a stack."""
+        return STACK_MODEL if self.stacked and self.options.model is None else self.options.model
 
     @property
     def name(self) -> str:
         """Of the result."""
         names = [source.name for source in self.sources]
-        return f"{names[0]} enhanced (GIFNet)" if self.enhances else f"{' + '.join(names)} (GIFNet)"
+        if self.stacked and self.axis is not None:
+            return f"{names[0]} fused (GIFNet)"
+        if self.enhances:
+            return f"{names[0]} enhanced (GIFNet)"
+        if len(names) > 3:
+            names = [names[0], f"{len(names) - 1} more"]
+        return f"{' + '.join(names)} (GIFNet)"
 
     @property
     def order(self) -> Literal[1, 3]:
         """Of the interpolation."""
-        return ORDERS[self.options.interpolation]
+        return self.options.order
+
+    @property
+    def result_grid(self) -> WorldGrid:
+        """Where the result lies."""
+        grid = self.grid.crop(self.region)
+        return grid.without_leading_axis() if self.drops_axis else grid
+
+    @property
+    def index_meaning(self) -> dict[str, Any]:
+        """What the index of a stack means, see `describe_index`."""
+        return describe_index(self.sources[0].grid, self.axis)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -203,8 +176,15 @@ class LayerJob:
             return self
         return self.with_ranges(cast("list[Range]", self.job.measured().ranges))
 
+    @property
+    def ranges(self) -> list[Any]:
+        """What becomes 0 and 1 of each layer; a policy where that is still to be measured."""
+        return self.job.ranges[: len(self.sources)]
+
     def with_ranges(self, ranges: Sequence[Range]) -> LayerJob:
-        """Return the job with numbers for the ranges of its layers."""
+        """Return the job with numbers for the ranges of its layers, or of all its planes."""
+        if self.axis is not None and len(ranges) == 1:
+            ranges = list(ranges) * len(self.job.inputs)
         return replace(self, job=self.job.with_ranges(ranges), stack=self.stack.with_ranges(ranges))
 
     @property
@@ -216,25 +196,44 @@ class LayerJob:
         return self.job.summary([] if self.enhances else [self._describe_grids()], after)
 
     def _describe_grids(self) -> str:
-        for source, other in (self.sources, self.sources[::-1]):
-            if not source.lies_on(self.grid):
-                how = self.options.interpolation
-                return f"{source.name} resampled onto the grid of {other.name}, {how}"
-        return "same grid"
+        moved = [source for source in self.sources if not source.lies_on(self.grid)]
+        if self.axis is not None or not moved:
+            return "same grid"
+        how = self.options.interpolation
+        kept = next(source for source in self.sources if source not in moved)
+        which = moved[0].name if len(moved) == 1 else f"{len(moved)} layers"
+        return f"{which} resampled onto the grid of {kept.name}, {how}"
 
     def plane_shown(self, current: Current) -> Region:
         """Return the region of the plane that a viewer shows, the nearest where it shows none."""
         return plane_at(self.grid, current.point, self.axes, current.units, within=self.region)
 
+    def plane_of(self, result: Any, part: Region) -> Any:
+        """Return one plane of the result, (Y, X) or (Y, X, channels).
+
+        Parameters
+        ----------
+        result : array
+            As `run_plan` returned it, or its index.
+        part : tuple of slice
+            The plane, in voxels of `grid`, as `plane_shown` gives it.
+        """
+        index = [
+            slice(None) if axis in self.axes else one.start - whole.start
+            for axis, (one, whole) in enumerate(zip(part, self.region, strict=True))
+        ]
+        plane = result[tuple(index[1:] if self.drops_axis else index)]
+        return plane.swapaxes(0, 1) if self.axes[0] > self.axes[1] else plane
+
     def on(self, grid: WorldGrid, region: Region) -> LayerJob:
         """Return the job of another region, or on another grid; its result is in memory."""
-        return replace(
-            self,
-            job=_placed(self.job, self.sources, grid, region, self.axes, self.order),
-            grid=grid,
-            region=region,
-            lazy=False,
-        )
+        placed = _inputs(self.sources, grid, region, self.axes, self.order, self.axis)
+        inputs = [
+            replace(image, values=planes.values, leading=planes.leading)
+            for image, planes in zip(self.job.inputs, placed, strict=True)
+        ]
+        job = replace(self.job, inputs=tuple(inputs))
+        return replace(self, job=job, grid=grid, region=region, lazy=False)
 
 
 def plan_layers(
@@ -259,39 +258,94 @@ def plan_layers(
     GIFNetError
         One sentence on why it cannot be done.
     """
+    layers = [layer_a] if layer_b is None else [layer_a, layer_b]
+    return plan_as_seen(layers, options or LayerOptions(), current, stacked=False)
+
+
+def plan_stack(
+    layers: Image | Sequence[Image],
+    options: LayerOptions | None = None,
+    *,
+    current: Current | None = None,
+) -> LayerJob:
+    """Find out what the fusion of a stack would do; quick, whatever its size.
+
+    Parameters
+    ----------
+    layers : napari.layers.Image, or a sequence of them
+        One, whose planes along an axis are fused, or several, which are fused with each other.
+    options : LayerOptions, optional
+        Its normalization does not matter: what many planes are fused to is normalized by itself.
+    current : Current, optional
+        What the viewer shows: the displayed axes, the slice of what is left, the view.
+
+    Raises
+    ------
+    GIFNetError
+        One sentence on why it cannot be done.
+    """
     options = options or LayerOptions()
-    backend = options.backend
-    if options.interpolation not in ORDERS:
+    check_index(options.return_index, options.task)
+    given = list(layers) if isinstance(layers, (list, tuple)) else [layers]
+    if not given:
+        raise ImageError("No layer was given: expected one with a stack of planes, or several.")
+    if len(given) > 1 and options.axis is not None:
         raise OptionError(
-            f"interpolation={options.interpolation!r} is unknown: expected 'linear' or 'cubic'."
+            f"axis={options.axis!r} is of a stack in one layer, and {len(given)} layers were given: "
+            "expected none of it, or one layer."
         )
-    layers = (layer_a,) if layer_b is None else (layer_a, layer_b)
+    return plan_as_seen(cast("list[Image]", given), options, current, stacked=True)
+
+
+def plan_as_seen(
+    layers: Sequence[Image],
+    options: LayerOptions,
+    current: Current | None,
+    stacked: bool,
+    looks: Sequence[Look] | None = None,
+) -> LayerJob:
+    """Return the job of layers in the looks they have now, or in others that they had once."""
+    backend, order = options.backend, options.order
     for layer in layers:
         check_layer(layer)
-    sources = _read_layers(layers, options)
-    choice = options.grid
-    if choice == "auto":
-        choice = _GRIDS.get(options.task or "", "a")
-    grid = sources[0].grid
-    note = None
-    if len(sources) > 1:
-        grid = common_grid(grid, sources[1].grid, cast("Any", choice))
-        note = unit_note(sources[0].grid, sources[1].grid)
+    along = find_axis(layers[0], options.axis) if stacked and len(layers) == 1 else None
+    sources = _read_layers(layers, options, looks or looks_of(layers, options))
+    grids = [source.grid for source in sources]
+    largest = max(grids, key=lambda grid: grid.ndim)
     bands = options.task == PANSHARPENING.name  # are no rows, however they are displayed
-    axes = choose_axes(grid, options.axes, None if bands else current)
+    axes = choose_axes(largest, options.axes, None if bands else current)
+    if along is not None:
+        shown = range(largest.ndim) if current is None else current.order_of(largest)
+        axes = axes_of_planes(largest, along, None if options.axes is None else axes, shown)
+
+    choice = options.grid_choice
+    missing, note = None, None
+    if along is not None:
+        grid = grids[0].coarser(grids[0].shape[along], (along,))
+        current = None if current is None else current.within(grid, along)
+    elif stacked and len(layers) > 1:
+        grid = grid_of_stack(grids, choice, axes)
+    elif len(layers) > 1:
+        grid = common_grid(grids[0], grids[1], choice, axes)
+    else:
+        grid = grids[0]
+    if len(layers) > 1:
+        note = next(filter(None, (unit_note(grids[0], other) for other in grids[1:])), None)
+        missing = find_missing_scale(grids, axes)
     region = choose_region(grid, axes, options.extent, current)
-    everywhere = tuple(slice(0, n) for n in grid.shape)
-    covered = min(_covered_share(source, grid, region) for source in sources)
+    covered = 1.0
+    if along is None:
+        covered = min(covered_share(source, grid, region) for source in sources)
 
     def job_of(part: Region, alpha: bool) -> Job:
-        order = ORDERS[options.interpolation]
+        inputs = _inputs(sources, grid, part, axes, order, along)
         return resolve(
             Request(
-                tuple(source.planes_on(grid, part, axes, order) for source in sources),
-                task=options.task,
+                tuple(inputs),
+                task=options.task if len(inputs) > 1 or not stacked else None,
                 intensity=options.intensity,
                 color=options.color,
-                normalization=options.normalization,
+                normalization="plane" if stacked else options.normalization,
                 alpha=alpha,
             )
         )
@@ -300,7 +354,7 @@ def plan_layers(
     lazy = job.lazy and job.count > 1 if options.lazy is None else options.lazy
     return LayerJob(
         job=job,
-        stack=job_of(everywhere, False),
+        stack=job if stacked else job_of(tuple(slice(0, n) for n in grid.shape), False),
         sources=sources,
         options=options,
         backend=backend,
@@ -309,48 +363,34 @@ def plan_layers(
         grid_choice=choice,
         region=region,
         axes=axes,
+        axis=along,
+        stacked=stacked,
+        drops_axis=along == 0 and stands_by_itself(grid),
+        missing_scale=missing,
         lazy=lazy,
-        notes=(note,) if note else (),
+        notes=tuple(filter(None, (note, missing and missing.note))),
     )
 
 
-def _placed(
-    job: Job,
+def _inputs(
     sources: tuple[Source, ...],
     grid: WorldGrid,
     region: Region,
     axes: tuple[int, int],
     order: Literal[1, 3],
-) -> Job:
-    """Return a job whose inputs are the same layers on another region or grid."""
-    inputs = []
-    for source, image in zip(sources, job.inputs, strict=True):
-        planes = source.planes_on(grid, region, axes, order)
-        inputs.append(replace(image, values=planes.values, leading=planes.leading))
-    return replace(job, inputs=tuple(inputs))
+    axis: int | None,
+) -> list[ImagePlanes]:
+    """Return the layers on a region of a grid: each an input, or each of a stack's planes."""
+    if axis is not None:
+        return planes_along(sources[0], axis, grid, region, axes, order)
+    return [source.planes_on(grid, region, axes, order) for source in sources]
 
 
-def _read_layers(layers: tuple[Image, ...], options: LayerOptions) -> tuple[Source, ...]:
+def _read_layers(
+    layers: Sequence[Image], options: LayerOptions, looks: Sequence[Look]
+) -> tuple[Source, ...]:
     multiscale = any(layer.multiscale for layer in layers)
     return tuple(
-        read_layer(
-            layer,
-            options.level if layer.multiscale or not multiscale else 0,
-            options.gamma,
-            options.color == "displayed",
-        )
-        for layer in layers
+        read_layer(layer, options.level if layer.multiscale or not multiscale else 0, look)
+        for layer, look in zip(layers, looks, strict=True)
     )
-
-
-def _covered_share(source: Source, grid: WorldGrid, region: Region) -> float:
-    """Return how much of a region has values of a layer, 0 excluded."""
-    if source.lies_on(grid):
-        return 1.0
-    share = overlap(grid.crop(region), source.grid)
-    if share == 0:
-        raise ImageError(
-            f"The region lies outside of {source.name!r}, which spans {source.grid.extent_text}: "
-            "move it to where the layers overlap."
-        )
-    return share

@@ -12,7 +12,9 @@ import numpy as np
 from napari_gifnet.errors import GIFNetError, OptionError
 from napari_gifnet.files.formats import ImageFile, read
 from napari_gifnet.files.matching import align_axes, check_pixel_sizes
-from napari_gifnet.models import DEFAULT_MODEL
+from napari_gifnet.models import DEFAULT_MODEL, STACK_MODEL
+
+from .colormaps import LOOKED_AT
 
 if TYPE_CHECKING:
     from .source import Source
@@ -39,10 +41,14 @@ def as_python(record: Record) -> str:
     str
         Statements that expect the variable `viewer`, as in napari's console, and add the layer.
     """
-    inputs = record["inputs"]
-    function = "fuse_layers" if len(inputs) == 2 else "enhance_layer"
+    inputs, function = record["inputs"], function_of(record)
     layers = [f"viewer.layers[{each['layer']!r}]" for each in inputs]
-    arguments = layers + [f"{name}={value!r}" for name, value in _keywords(record).items()]
+    arguments = [f"{name}={value!r}" for name, value in _keywords(record).items()]
+    if function == "fuse_stack_layers" and record["parameters"]["axis"] is None:
+        arguments = ["[", *(f"    {layer}," for layer in layers), "]", *arguments]
+    else:
+        arguments = layers + arguments
+    results = ["layer", "index"] if record["parameters"].get("return_index") else ["layer"]
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     return "\n".join(
         [
@@ -56,13 +62,36 @@ def as_python(record: Record) -> str:
                 for look in ("colormap", "gamma")
                 if each[look] is not None
             ),
-            f"layer = {function}(",
-            *(f"    {argument}," for argument in arguments),
+            f"{', '.join(results)} = {function}(",
+            *(f"    {argument}" + "," * (argument[-1] not in "[,") for argument in arguments),
             ")",
-            "viewer.add_layer(layer)",
+            *(f"viewer.add_layer({result})" for result in results),
             "",
         ]
     )
+
+
+def function_of(record: Record) -> str:
+    """Return the name of the function that made a result."""
+    usual = "fuse_layers" if len(record["inputs"]) == 2 else "enhance_layer"
+    name: str = record.get("function", usual)
+    return name
+
+
+def color_of(record: Record) -> str:
+    """Return the option `color` by which a result gets the same colours, however its layers look now.
+
+    What ``"auto"`` means for a pair depends on their colormaps: it is named.
+    """
+    parameters, inputs = record["parameters"], record["inputs"]
+    color: str = parameters["color"]
+    places = parameters.get("color_of")
+    pair = function_of(record) == "fuse_layers"
+    if color != "auto" or places is None or not pair or parameters["task"] not in LOOKED_AT:
+        return color
+    if len(places) == 2:
+        return "auto" if all(each["rgb"] for each in inputs) else "displayed"
+    return "ab"[places[0]] if places else "gray"
 
 
 def as_command(record: Record) -> str:
@@ -107,22 +136,28 @@ def as_command(record: Record) -> str:
 
 
 def _keywords(record: Record) -> dict[str, Any]:
-    """Return the options of `fuse_layers` that are not at their defaults, ranges in numbers."""
+    """Return the options of the function that are not at their defaults, ranges in numbers."""
     inputs, parameters = record["inputs"], record["parameters"]
+    stacked = function_of(record) == "fuse_stack_layers"
     usual = {
-        "task": None,
+        "task": "multi_focus" if stacked else None,
         "color": "auto",
         "level": 0,
         "gamma": False,
         "device": "auto",
         "tile_size": "auto",
         "lazy": None,
+        "axis": None,
+        "return_index": False,
     }
-    keywords = {name: parameters[name] for name in usual if parameters[name] != usual[name]}
-    if record["model"] != DEFAULT_MODEL:
+    said = {**dict.fromkeys(("axis", "return_index")), **parameters, "color": color_of(record)}
+    keywords = {name: said[name] for name in usual if said[name] not in (None, usual[name])}
+    for name in ("task", "tile_size"):  # of which None is a value, too
+        if said[name] is None and usual[name] is not None:
+            keywords[name] = None
+    if record["model"] != (STACK_MODEL if stacked else DEFAULT_MODEL):
         keywords["model"] = record["model"]
-    ranges = tuple(_numbers(each["range"]) for each in inputs)
-    keywords["intensity"] = ranges if len(ranges) == 2 else ranges[0]
+    keywords["intensity"] = intensity_of(record)
     if any(each["resampled"] for each in inputs):
         keywords |= {name: parameters[name] for name in ("grid", "interpolation")}
     if not _is_whole(record):
@@ -130,14 +165,22 @@ def _keywords(record: Record) -> dict[str, Any]:
     if not _has_usual_planes(record):
         keywords["axes"] = tuple(parameters["axes"])
     keywords["precision"] = record["precision"]
-    if parameters["normalization"] == "plane":
+    if parameters["normalization"] == "plane" and not stacked:
         keywords["normalization"] = "plane"
     return keywords
+
+
+def intensity_of(record: Record) -> Any:
+    """Return the ranges of a result's layers as the option `intensity`."""
+    ranges = tuple(_numbers(each["range"]) for each in record["inputs"])
+    return ranges[0] if len(ranges) == 1 else ranges
 
 
 def why_no_command(record: Record) -> str | None:
     """Return why there is no command for a result, None if there is one; no file is read."""
     inputs, parameters = record["inputs"], record["parameters"]
+    if function_of(record) == "fuse_stack_layers":
+        return "it is of a stack of layers"
     for each in inputs:
         if not each["path"]:
             return f"layer {each['layer']!r} was not opened from a file"
@@ -218,12 +261,14 @@ def _has_same_pixels(values: Any, image: ImageFile) -> bool:
 
 
 def _is_whole(record: Record) -> bool:
-    return record["parameters"]["region"] == [[0, n] for n in record["grid_shape"]]
+    whole = [[0, n] for n in record["grid_shape"]]
+    return [list(part) for part in record["parameters"]["region"]] == whole
 
 
 def _has_usual_planes(record: Record) -> bool:
-    ndim = len(record["grid_shape"])
-    return record["parameters"]["axes"] == [ndim - 2, ndim - 1]
+    along = record["parameters"].get("axis")
+    others = [axis for axis in range(len(record["grid_shape"])) if axis != along]
+    return list(record["parameters"]["axes"]) == others[-2:]
 
 
 def _numbers(limits: Sequence[float]) -> tuple[float, ...]:

@@ -54,18 +54,21 @@ def describe_run(
             "torch": str(torch.__version__),
         },
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "function": _function(plan),
+        "output": "fused",
         **fuser.facts,
         "inputs": [
             {
                 **source.facts,
                 "range": [float(limit) for limit in limits],
-                "resampled": not source.lies_on(plan.grid),
+                "resampled": plan.axis is None and not source.lies_on(plan.grid),
             }
-            for source, limits in zip(plan.sources, plan.job.ranges, strict=True)
+            for source, limits in zip(plan.sources, plan.ranges, strict=True)
         ],
         "parameters": {
             "task": options.task,
             "color": options.color,
+            "color_of": list(plan.job.chroma) if plan.axis is None else None,
             "intensity": _plain(options.intensity),
             "grid": plan.grid_choice,
             "interpolation": options.interpolation,
@@ -80,6 +83,8 @@ def describe_run(
             "memory": options.memory,
             "normalization": normalization,
             "lazy": options.lazy,
+            "axis": plan.axis,
+            "return_index": plan.stacked and options.return_index,
         },
         "grid_shape": list(plan.grid.shape),
         "seconds": seconds,
@@ -89,6 +94,12 @@ def describe_run(
     if why_no_command(record) is None:
         record["files_differ"] = find_difference(plan.sources)
     return record
+
+
+def _function(plan: LayerJob) -> str:
+    if plan.stacked:
+        return "fuse_stack_layers"
+    return "enhance_layer" if plan.enhances else "fuse_layers"
 
 
 def _plain(value: Any) -> Any:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_gifnet.fusers import Fuser, open_fuser
+from napari_gifnet.fusers import Fuser, open_fuser, require_index
 from napari_gifnet.fusion import GATHERING, run
 from napari_gifnet.lazy import fuse_lazily
 from napari_gifnet.models import Model
@@ -28,10 +29,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class LayerResult:
-    """A layer to be: ``napari.layers.Image(result.data, **result.kwargs)``."""
+    """A layer to be: ``napari.layers.Image(result.data, **result.kwargs)``.
+
+    Attributes
+    ----------
+    data : array
+    kwargs : dict
+    index : LayerResult or None
+        Of a stack, if it was asked for: where along the axis each pixel comes from.
+    """
 
     data: Any
     kwargs: dict[str, Any]
+    index: LayerResult | None = None
 
 
 def fuse_layers(
@@ -69,14 +79,16 @@ def fuse_layers(
     task, model : see `napari_gifnet.fuse`
         As for `napari_gifnet.fuse`.
     color : {"auto", "a", "b", "gray", "displayed"}
-        As for `napari_gifnet.fuse`; "displayed" fuses layers of one channel in the colours of
-        their colormaps.
+        As for `napari_gifnet.fuse`, where a layer of one channel is in colour if its colormap is
+        applied. "auto" applies colormaps in colour for PET with MRI and without a task, but to
+        infrared, and one of several hues beside a layer in natural colours; "a" and "b" apply
+        that of the layer named, "displayed" all.
     intensity : "layer", policy, (low, high), or a pair of these
         "layer" is the contrast limits, of layers in colour the full range of their dtype; the others
         as for `napari_gifnet.fuse`, always of the whole layer, whatever part of it is fused.
     grid : {"auto", "a", "b", "finer"}
-        Whose grid the result is on, where they differ. "auto" is the finer one for PET with MRI,
-        that of the panchromatic layer for pansharpening, else that of `layer_a`.
+        Whose grid the result is on, where they differ. "finer" is that whose pixels are smaller in
+        the planes; "auto" is that, too, but that of the panchromatic layer for pansharpening.
     interpolation : {"linear", "cubic"}
         Of the layer that is brought onto the other's grid.
     extent : {"all", "slice", "view"}, Shapes layer, box, or slices; or several of the first four
@@ -225,12 +237,19 @@ def _run_here(
 ) -> Image:
     from napari.layers import Image
 
-    current = None
-    if viewer is not None:
-        layers = (layer_a,) if layer_b is None else (layer_a, layer_b)
-        current = Current.of(viewer, *layers, with_view=needs_view(options.extent))
-    result = run_plan(plan_layers(layer_a, layer_b, options, current=current), progress)
+    layers = [layer_a] if layer_b is None else [layer_a, layer_b]
+    plan = plan_layers(layer_a, layer_b, options, current=seen_in(viewer, layers, options))
+    result = run_plan(plan, progress)
     return Image(result.data, **result.kwargs)
+
+
+def seen_in(
+    viewer: Viewer | None, layers: Sequence[Image], options: LayerOptions
+) -> Current | None:
+    """Return what a viewer shows, None without one."""
+    if viewer is None:
+        return None
+    return Current.of(viewer, *layers, with_view=needs_view(options.extent))
 
 
 def run_plan(
@@ -265,7 +284,10 @@ def run_plan(
 def _run(plan: LayerJob, report: Progress, fuser: Fuser | None, gather: bool) -> LayerResult:
     started = time.perf_counter()
     own = fuser is None
-    fuser = fuser or open_fuser(plan.options.model, plan.backend, report)
+    fuser = fuser or open_fuser(plan.model, plan.backend, report)
+    with_index = plan.stacked and plan.options.return_index
+    if with_index:
+        require_index(fuser)
     said = len(fuser.notes)
     report(0, 1)
     try:
@@ -276,27 +298,54 @@ def _run(plan: LayerJob, report: Progress, fuser: Fuser | None, gather: bool) ->
                 statistics = gather_and_keep(plan, fuser, share_of(report, 0, GATHERING))
                 report = share_of(report, GATHERING, 1 - GATHERING)
         if plan.lazy:
-            data = fuse_lazily(plan.own_planes, plan.options.model, plan.backend, statistics)
+            made = fuse_lazily(plan.own_planes, plan.model, plan.backend, statistics, with_index)
+            data, index = made if with_index else (made, None)
         else:
-            data = run(plan.own_planes, fuser, report, statistics)
+            index = np.empty(plan.job.leading + plan.job.sides, np.float32) if with_index else None
+            data = run(plan.own_planes, fuser, report, statistics, index)
     finally:
         if own:
             fuser.release()
 
-    in_color = bool(plan.job.chroma)
-    data = np.moveaxis(data, (-3, -2) if in_color else (-2, -1), plan.axes)
     seconds = None if plan.lazy else time.perf_counter() - started
     normalization = "plane" if statistics is None else "stack"
     record = describe_run(plan, fuser, normalization, fuser.notes[said:], seconds)
+    data = _in_place(plan, data, bool(plan.job.chroma))
+    kwargs = {
+        "name": plan.name,
+        "rgb": bool(plan.job.chroma),
+        **plan.result_grid.layer_kwargs(),
+        "contrast_limits": (0.0, 1.0),
+        "colormap": "gray",
+        "blending": "translucent",
+        "metadata": {"napari_gifnet": record},
+    }
+    if index is None:
+        return LayerResult(data, kwargs)
+    return LayerResult(data, kwargs, _as_heights(plan, _in_place(plan, index, False), data, kwargs))
+
+
+def _in_place(plan: LayerJob, data: Any, in_color: bool) -> Any:
+    """Return planes as a result with the axes of its grid."""
+    data = np.moveaxis(data, (-3, -2) if in_color else (-2, -1), plan.axes)
+    return data[0] if plan.drops_axis else data
+
+
+def _as_heights(plan: LayerJob, index: Any, fused: Any, kwargs: dict[str, Any]) -> LayerResult:
+    """Return the index of a stack as a layer: positions along its axis, NaN where nothing is."""
+    meaning, count = plan.index_meaning, len(plan.job.inputs)
+    heights = np.float32(meaning["start"]) + np.float32(meaning["step"]) * index
+    heights = np.where(np.isnan(fused[..., 0] if kwargs["rgb"] else fused), np.nan, heights)
+    ends = [meaning["start"], meaning["start"] + meaning["step"] * max(count - 1, 1)]
+    record = kwargs["metadata"]["napari_gifnet"] | {"output": "index", "index": meaning}
     return LayerResult(
-        data,
-        {
-            "name": plan.name,
-            "rgb": in_color,
-            **plan.grid.crop(plan.region).layer_kwargs(),
-            "contrast_limits": (0.0, 1.0),
-            "colormap": "gray",
-            "blending": "translucent",
+        heights.astype(np.float32),
+        kwargs
+        | {
+            "name": f"{plan.name}: {meaning['title']}",
+            "rgb": False,
+            "contrast_limits": (min(ends), max(ends)),
+            "colormap": "viridis",
             "metadata": {"napari_gifnet": record},
         },
     )

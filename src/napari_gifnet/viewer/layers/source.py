@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -119,7 +119,20 @@ def _oriented(values: Any, shape: tuple[int, ...], axes: tuple[int, int]) -> Any
     return values.transpose(*leading, *axes, *range(ndim, values.ndim))
 
 
-def read_layer(layer: Image, level: int, gamma: bool, displayed: bool) -> Source:
+class Look(NamedTuple):
+    """What is applied of how a layer looks.
+
+    Attributes
+    ----------
+    colormap : napari.utils.Colormap or None
+    gamma : float or None
+    """
+
+    colormap: Any = None
+    gamma: float | None = None
+
+
+def read_layer(layer: Image, level: int, look: Look) -> Source:
     """Take from an image layer what a run needs.
 
     Parameters
@@ -127,10 +140,8 @@ def read_layer(layer: Image, level: int, gamma: bool, displayed: bool) -> Source
     layer : napari.layers.Image
     level : int
         Of a multiscale layer.
-    gamma : bool
-        Whether to apply the layer's gamma.
-    displayed : bool
-        Whether to apply the layer's colormap.
+    look : Look
+        The gamma and the colormap to apply.
 
     Raises
     ------
@@ -144,8 +155,8 @@ def read_layer(layer: Image, level: int, gamma: bool, displayed: bool) -> Source
     owner = layer.data[level] if layer.multiscale else layer.data
     data = as_array(owner, repr(layer.name))
     rgb = bool(layer.rgb)
-    colors = _colors(layer) if displayed and not rgb else None
-    applied = float(layer.gamma) if gamma else 1.0
+    colors = None if look.colormap is None else _colors(look.colormap)
+    applied = 1.0 if look.gamma is None else look.gamma
     return Source(
         name=layer.name,
         data=data,
@@ -160,8 +171,8 @@ def read_layer(layer: Image, level: int, gamma: bool, displayed: bool) -> Source
             "shape": [int(n) for n in data.shape],
             "dtype": str(data.dtype),
             "rgb": rgb,
-            "colormap": layer.colormap.name if displayed and not rgb else None,
-            "gamma": float(layer.gamma) if gamma else None,
+            "colormap": None if look.colormap is None else look.colormap.name,
+            "gamma": look.gamma,
         },
         owner=owner,
     )
@@ -199,9 +210,9 @@ def _shown(layer: Image, dtype: np.dtype) -> Range:
     return low, max(high, float(np.nextafter(low, np.inf)))
 
 
-def _colors(layer: Image) -> np.ndarray | None:
-    """Return the layer's colormap from low to high; None for gray, as it changes nothing."""
-    if layer.colormap.name == "gray":
+def _colors(colormap: Any) -> np.ndarray | None:
+    """Return a colormap from low to high; None for gray, as it changes nothing."""
+    if colormap.name == "gray":
         return None
-    colors = layer.colormap.map(np.linspace(0, 1, _SHADES))[:, :3].astype(np.float32)
+    colors = colormap.map(np.linspace(0, 1, _SHADES))[:, :3].astype(np.float32)
     return colors if np.ptp(colors, axis=1).any() else colors[:, 0]
