@@ -8,7 +8,7 @@ import pytest
 from napari.layers import Image
 
 from napari_gifnet.errors import ImageError, OptionError
-from napari_gifnet.grids.pairs import common_grid, index_map, overlap, same_grid, unit_note
+from napari_gifnet.grids.pairs import common_grid, finest_grid, index_map, overlap, same_grid, unit_note
 from napari_gifnet.grids.units import unit_factor
 from napari_gifnet.grids.world_grid import WorldGrid
 
@@ -207,6 +207,34 @@ def test_finer_with_a_tie_and_across_dimensions():
     assert common_grid(
         grid(name="stack"), grid((9, 9), "plane", scale=(0.5, 0.5)), "finer"
     ).name == ("plane")
+
+
+def test_finer_is_of_the_pixels_in_the_planes():
+    thick = grid((9, 40, 40), "thick", scale=(6, 1, 1), units="mm")
+    cubes = grid((30, 20, 20), "cubes", scale=(2000, 2000, 2000), units="um")
+    assert common_grid(cubes, thick, "finer").name == "thick"  # though its voxels are larger
+    assert common_grid(cubes, thick, "finer", (0, 2)).name == "cubes"
+    plane = grid((80, 80), "plane", scale=(0.5, 0.5), units="mm")
+    assert finest_grid([cubes, plane, thick]) == 1
+    assert finest_grid([cubes, plane, thick], (-3, -1)) == 1
+    turned = grid((20, 20, 20), "turned", rotate=(0, 20, 0))
+    assert common_grid(plane, turned, "finer").name == "turned"  # the plane cannot be its grid
+
+
+def test_an_axis_is_left_out():
+    stack = grid((4, 7, 8), scale=(5, 2, 3), translate=(1, 2, 3), rotate=30, units=("s", "mm", "um"))
+    plane = stack.without_leading_axis()
+    assert (plane.shape, plane.units) == ((7, 8), ("millimeter", "micrometer"))
+    np.testing.assert_allclose(plane.to_world((3, 5)), stack.to_world((0, 3, 5))[1:])
+    with pytest.raises(ImageError, match="turned or sheared"):
+        grid((4, 7, 8), rotate=(20, 0, 0)).without_leading_axis()
+
+
+def test_other_voxels_in_the_same_place():
+    coarse = grid((4, 6), scale=(3, 2), translate=(1, 1), rotate=20)
+    fine = coarse.with_shape((12, 6))
+    np.testing.assert_allclose(fine.extent, coarse.extent)
+    np.testing.assert_allclose(fine.coarser(3, (0,)).matrix, coarse.matrix)
 
 
 def test_an_unknown_choice():

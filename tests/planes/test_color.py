@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from napari_gifnet.errors import OptionError
-from napari_gifnet.planes.color import choose_chroma, chroma, luma, mix_chroma, to_rgb
+from napari_gifnet.planes.color import (
+    choose_chroma,
+    chroma,
+    luma,
+    mix_chroma,
+    to_rgb,
+    weigh_by_luma,
+)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +66,13 @@ def test_mix_is_weighted_by_strength():
 def test_mix_with_itself_changes_nothing(picture):
     own = chroma(picture.astype(np.float32) / 255)
     np.testing.assert_allclose(mix_chroma(own, own), own, atol=1e-7)
+
+
+def test_weighed_by_luma_a_colour_alone_is_whole_and_black_has_none():
+    red = np.full((1, 3, 2), 0.3, np.float32)
+    own, others = np.array([[0.5, 0.1, 0.0]]), np.array([[0.0, 0.9, 0.0]])
+    weighed = weigh_by_luma([red], [own], own + others)
+    np.testing.assert_allclose(weighed[0, :, 0], [0.3, 0.03, 0], rtol=1e-6)
 
 
 @pytest.mark.parametrize(

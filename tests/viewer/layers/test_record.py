@@ -66,6 +66,7 @@ def test_what_the_record_says(viewer, options, checkpoint):
         viewer.layers["colour"],
         task="infrared_visible",
         extent=shapes,
+        grid="a",
         tile_size=32,
         **options,
     )
@@ -127,6 +128,8 @@ def assert_same(got: Image, wanted: Image):
     ("names", "extra"),
     [
         (("stack", "it's a plane"), {}),
+        (("it's a plane", "stack"), {"task": "pet_mri"}),
+        (("stack", "it's a plane"), {"task": "multi_focus"}),
         (("stack", "it's a plane"), {"gamma": True, "intensity": "percentile", "tile_size": None}),
         (("stack", "it's a plane"), {"axes": (1, 2), "lazy": True, "color": "displayed"}),
         (("stack", "colour"), {"task": "infrared_visible", "interpolation": "cubic"}),
@@ -165,9 +168,11 @@ def test_python_is_as_short_as_can_be(viewer, options):
     assert code == (
         "from napari_gifnet.viewer import fuse_layers\n"
         "\n"
+        "viewer.layers['stack'].colormap = 'hot'\n"
         "layer = fuse_layers(\n"
         "    viewer.layers['stack'],\n"
         '    viewer.layers["it\'s a plane"],\n'
+        "    color='a',\n"
         f"    model={options['model']!r},\n"
         "    intensity=((0.1, 0.75), (0, 1)),\n"
         "    precision='float32',\n"
