@@ -8,7 +8,14 @@ import pytest
 from napari.layers import Image
 
 from napari_gifnet.errors import ImageError, OptionError
-from napari_gifnet.grids.pairs import common_grid, finest_grid, index_map, overlap, same_grid, unit_note
+from napari_gifnet.grids.pairs import (
+    common_grid,
+    finest_grid,
+    index_map,
+    overlap,
+    same_grid,
+    unit_note,
+)
 from napari_gifnet.grids.units import unit_factor
 from napari_gifnet.grids.world_grid import WorldGrid
 
@@ -222,7 +229,9 @@ def test_finer_is_of_the_pixels_in_the_planes():
 
 
 def test_an_axis_is_left_out():
-    stack = grid((4, 7, 8), scale=(5, 2, 3), translate=(1, 2, 3), rotate=30, units=("s", "mm", "um"))
+    stack = grid(
+        (4, 7, 8), scale=(5, 2, 3), translate=(1, 2, 3), rotate=30, units=("s", "mm", "um")
+    )
     plane = stack.without_leading_axis()
     assert (plane.shape, plane.units) == ((7, 8), ("millimeter", "micrometer"))
     np.testing.assert_allclose(plane.to_world((3, 5)), stack.to_world((0, 3, 5))[1:])

@@ -296,7 +296,7 @@ def test_what_is_no_stack_is_said(layers, options, sentence):
 
 def test_layers_that_do_not_overlap():
     away = stack(HEIGHT, WIDTH, name="away", translate=(500, 0))
-    with pytest.raises(ImageError, match="do not overlap: 'stack' .* 'away'"):
+    with pytest.raises(ImageError, match=r"do not overlap: 'stack' .* 'away'"):
         fuse_stack_layers([stack(HEIGHT, WIDTH), stack(HEIGHT, WIDTH), away])
 
 

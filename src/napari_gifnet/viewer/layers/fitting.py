@@ -146,6 +146,10 @@ def fit_extent(layer: Image, onto: Image, axes: tuple[int, int] = (-2, -1)) -> d
         shape[axis], scale[axis] = own.shape[axis], own.scale[axis]
         translate[axis], units[axis] = own.translate[axis], own.units[axis]
     filled = replace(
-        place, shape=tuple(shape), scale=scale, translate=translate, units=tuple(units)
+        place,
+        shape=tuple(shape),
+        scale=np.array(scale),
+        translate=np.array(translate),
+        units=tuple(units),
     ).with_shape(own.shape)
     return {name: each for name, each in filled.layer_kwargs().items() if name != "axis_labels"}

@@ -368,7 +368,7 @@ def plan_as_seen(
         drops_axis=along == 0 and stands_by_itself(grid),
         missing_scale=missing,
         lazy=lazy,
-        notes=tuple(filter(None, (note, missing and missing.note))),
+        notes=tuple(each for each in (note, missing.note if missing else None) if each),
     )
 
 

@@ -126,7 +126,7 @@ def fuse_stack_layers(
         return_index=return_index,
     )
     given = list(layers) if isinstance(layers, (list, tuple)) else [layers]
-    plan = plan_stack(layers, options, current=seen_in(viewer, given, options))  # type: ignore[arg-type]
+    plan = plan_stack(layers, options, current=seen_in(viewer, given, options))
     result = run_plan(plan, progress)
     fused = Image(result.data, **result.kwargs)
     if result.index is None:

@@ -15,8 +15,11 @@ _COLORMAPS = {"pet_mri": "hot", "infrared_visible": "inferno"}
 
 
 def pet_mri() -> list[LayerData]:
-    """A brain phantom: MRI, and PET on another grid."""
-    return _layers("pet_mri")
+    """A brain phantom: MRI, and PET on another grid; an empty viewer opens it at a lesion."""
+    layers = _layers("pet_mri")
+    pet = layers[-1][1]["metadata"]["napari_gifnet"]
+    _go_to_when_added(pet, pet["lesions"][0]["position"][0])
+    return layers
 
 
 def infrared_visible() -> list[LayerData]:
@@ -67,6 +70,22 @@ def gifnet_nir_visible() -> list[LayerData]:
 def gifnet_pansharpening() -> list[LayerData]:
     """The GIFNet authors' example of pansharpening: four bands and the panchromatic plane."""
     return _layers("gifnet_pansharpening")
+
+
+def _go_to_when_added(facts: dict[str, Any], position: float) -> None:
+    """Move the first slider of an empty viewer once the layer with these facts has been added."""
+    import napari
+
+    viewer = napari.current_viewer()
+    if viewer is None or len(viewer.layers):
+        return
+
+    def go(event: Any) -> None:
+        if event.value.metadata.get("napari_gifnet") == facts:
+            viewer.layers.events.inserted.disconnect(go)
+            viewer.dims.set_point(0, position)
+
+    viewer.layers.events.inserted.connect(go)
 
 
 def _layers(key: str) -> list[LayerData]:
