@@ -691,6 +691,24 @@ def test_the_line_before_the_run():
     assert "each plane is computed when you come to it" in plan(mri, other, lazy=True).summary
 
 
+def test_slices_that_are_shown_thick_are_told():
+    viewer = ViewerModel()
+    a = viewer.add_layer(layer(8, HEIGHT, WIDTH))
+    b = viewer.add_layer(layer(8, HEIGHT, WIDTH, name="B", seed=2))
+    viewer.dims.thickness = (3, 0, 0)
+    a.projection_mode = b.projection_mode = "none"
+
+    def notes(*layers):
+        return plan_layers(*layers, LayerOptions(), current=Current.of(viewer)).notes
+
+    assert notes(a, b) == ()
+    b.projection_mode = "mean"
+    assert notes(a, b) == ("B is shown as the mean over thick slices, and fused plane by plane",)
+    assert notes(b, None) == notes(a, b)
+    viewer.dims.thickness = (0, 0, 0)
+    assert notes(a, b) == ()
+
+
 def test_a_plan_needs_the_layers_no_more(fused, options):
     a, b = pair(HEIGHT, WIDTH)
     a.colormap = "hot"

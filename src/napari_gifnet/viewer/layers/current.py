@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -36,12 +37,15 @@ class Current:
         The axes of the world, the displayed ones last.
     view : ((low, …), (high, …)), or None
         The box of the world that is visible; None where nobody asked for it.
+    thickness : tuple of float
+        Of the slices that are shown, along each axis.
     """
 
     point: tuple[float, ...]
     units: tuple[Any, ...] | None
     order: tuple[int, ...]
     view: Box | None = None
+    thickness: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, viewer: Viewer, *layers: Image, with_view: bool = False) -> Current:
@@ -62,10 +66,30 @@ class Current:
         """
         dims = viewer.dims
         units = getattr(dims, "units", None)  # new in napari 0.9
-        current = cls(tuple(dims.point), None if units is None else tuple(units), tuple(dims.order))
-        if not with_view:
-            return current
-        return cls(current.point, current.units, current.order, visible_box(current.units, *layers))
+        units = None if units is None else tuple(units)
+        view = visible_box(units, *layers) if with_view else None
+        return cls(tuple(dims.point), units, tuple(dims.order), view, tuple(dims.thickness))
+
+    def note_on_thick_slices(
+        self, layers: Sequence[Image], axes: tuple[int, int], ndim: int
+    ) -> str | None:
+        """Return a sentence if a layer is shown as the mean, say, of several planes; else None.
+
+        Parameters
+        ----------
+        layers : sequence of napari.layers.Image
+        axes : (rows, columns)
+            Of the planes, of `ndim` axes.
+        ndim : int
+        """
+        shown = [axis - ndim + len(self.thickness) for axis in axes]
+        if not any(thick > 0 for axis, thick in enumerate(self.thickness) if axis not in shown):
+            return None
+        for layer in layers:
+            mode = str(layer.projection_mode)
+            if mode != "none" and layer.ndim > 2:
+                return f"{layer.name} is shown as the {mode} over thick slices, and fused plane by plane"
+        return None
 
     def axes_of(self, grid: WorldGrid) -> tuple[int, int]:
         """Return the axes of a grid that are displayed as rows and columns."""

@@ -332,6 +332,7 @@ def plan_as_seen(
     if len(layers) > 1:
         note = next(filter(None, (unit_note(grids[0], other) for other in grids[1:])), None)
         missing = find_missing_scale(grids, axes)
+    thick = current and current.note_on_thick_slices(layers, axes, grid.ndim)
     region = choose_region(grid, axes, options.extent, current)
     covered = 1.0
     if along is None:
@@ -368,7 +369,7 @@ def plan_as_seen(
         drops_axis=along == 0 and stands_by_itself(grid),
         missing_scale=missing,
         lazy=lazy,
-        notes=tuple(each for each in (note, missing.note if missing else None) if each),
+        notes=tuple(each for each in (note, missing.note if missing else None, thick) if each),
     )
 
 
