@@ -11,9 +11,9 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
+def blocks(language: str, text: str = README) -> list[str]:
     """The fenced code blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
 
 
 def test_there_are_blocks_of_both_kinds():
@@ -31,6 +31,14 @@ def test_python_block(code, tmp_path, monkeypatch):
     assert np.isfinite(values).any()
     assert np.nanmin(values) >= 0
     assert np.nanmax(values) <= 1
+
+
+@pytest.mark.parametrize("page", ["layers.md"])
+def test_python_blocks_of_a_page(page):
+    found = blocks("python", (ROOT / "docs" / page).read_text(encoding="utf-8"))
+    assert found
+    for code in found:
+        exec(compile(code, page, "exec"), {})
 
 
 def test_shell_block(tmp_path, monkeypatch):

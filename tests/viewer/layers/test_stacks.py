@@ -335,6 +335,21 @@ def test_a_plane_of_a_result_is_found(options):
         np.testing.assert_array_equal(plane, alone.data.squeeze())
 
 
+def test_a_coarse_preview_shows_the_same(fused):
+    """The planes are resampled onto larger pixels, each from its own place along the axis."""
+    layer = stack(3, 40, 60, **PLACE)
+    ramp = np.linspace(0, 0.5, 60, dtype=np.float32)
+    layer.data = np.array([0, 0.1, 0.5], np.float32)[:, None, None] + np.tile(ramp, (3, 40, 1))
+    plan = plan_stack(layer, LayerOptions(axis=0, model="mean"))
+    grid = plan.grid.coarser(2, plan.axes)
+    coarse = plan.on(grid, tuple(slice(0, n) for n in grid.shape))
+    result = run_plan(coarse)
+    assert result.data.shape == (20, 30)
+    np.testing.assert_array_equal(result.kwargs["scale"], (4, 6))
+    whole = run_plan(plan).data.reshape(20, 2, 30, 2).mean(axis=(1, 3))
+    np.testing.assert_allclose(result.data[:, 3:-3], whole[:, 3:-3], atol=1e-5)
+
+
 def test_the_sample_of_microfossils_gives_its_relief():
     """Heights in µm of the stack that ships, near what is known of its depth."""
     (data, kwargs, _), *_ = focus_stack()

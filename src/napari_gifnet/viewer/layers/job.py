@@ -151,8 +151,9 @@ class LayerJob:
 
     @property
     def bytes(self) -> int:
-        """Size of the result in memory."""
-        return self.job.dtype.itemsize * int(np.prod(self.job.shape, dtype=int))
+        """Size of the result in memory, with that of its index."""
+        index = 4 * self.pixels if self.options.return_index else 0
+        return self.job.dtype.itemsize * int(np.prod(self.job.shape, dtype=int)) + index
 
     @property
     def normalization(self) -> Literal["plane", "stack"]:
