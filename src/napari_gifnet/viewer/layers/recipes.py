@@ -111,16 +111,20 @@ def as_command(record: Record) -> str:
     if reason:
         raise OptionError(f"There is no command for this result: {reason}; copy it as Python.")
     inputs, parameters = record["inputs"], record["parameters"]
-    verb, out = ("fuse", "fused.tif") if len(inputs) == 2 else ("enhance", "enhanced.tif")
+    stacked = function_of(record) == "fuse_stack_layers"
+    fuses = stacked or len(inputs) == 2
+    verb, out = ("fuse", "fused.tif") if fuses else ("enhance", "enhanced.tif")
     words = ["gifnet", verb, *(each["path"] for each in inputs), "-o", out]
     if parameters["task"]:
         words += ["--task", parameters["task"]]
+    if parameters.get("return_index"):
+        words += ["--height", "height.tif"]
     for each in inputs:
         low, high = _numbers(each["range"])
         words.append(f"--intensity={low!r},{high!r}")
     if parameters["color"] == "gray" or (len(inputs) == 2 and parameters["color"] != "auto"):
         words += ["--color", parameters["color"]]
-    if record["model"] != DEFAULT_MODEL:
+    if record["model"] != (STACK_MODEL if stacked else DEFAULT_MODEL):
         words += ["--model", record["model"]]
     if parameters["device"] != "auto":
         words += ["--device", parameters["device"]]
@@ -179,8 +183,11 @@ def intensity_of(record: Record) -> Any:
 def why_no_command(record: Record) -> str | None:
     """Return why there is no command for a result, None if there is one; no file is read."""
     inputs, parameters = record["inputs"], record["parameters"]
-    if function_of(record) == "fuse_stack_layers":
-        return "it is of a stack of layers"
+    stacked = function_of(record) == "fuse_stack_layers"
+    if stacked and len(inputs) > 1:
+        return "it is of several layers"
+    if stacked and (parameters["axis"] != 0 or len(record["grid_shape"]) != 3):
+        return "its stack has more axes than that of its planes"
     for each in inputs:
         if not each["path"]:
             return f"layer {each['layer']!r} was not opened from a file"
