@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from napari_gifnet import fuse, load_model
 from napari_gifnet.baselines import BASELINES
-from napari_gifnet.cli.demo import load_slices
+from napari_gifnet.cli.demo import heat, load_slices
 from napari_gifnet.files.formats import read
 from napari_gifnet.files.samples import list_samples, load_sample
 from napari_gifnet.models import DEFAULT_MODEL
@@ -57,7 +57,8 @@ def shipped_samples() -> Iterator[Pair]:
     """Yield the pairs of the package; of the brain the slice through a lesion."""
     for sample in list_samples():
         if sample.key == "pet_mri":
-            pet, mri, _, _ = load_slices(1)
+            uptake, mri, _, _ = load_slices(1)
+            pet = heat(uptake)
             yield Pair(sample.title, sample.task, pet[0], mri[0])
         elif sample.shipped and sample.b:
             a, b = load_sample(sample)

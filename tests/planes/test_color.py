@@ -6,9 +6,9 @@ from napari_gifnet.planes.color import (
     choose_chroma,
     chroma,
     luma,
+    mix_by_value,
     mix_chroma,
     to_rgb,
-    weigh_by_luma,
 )
 
 
@@ -68,10 +68,10 @@ def test_mix_with_itself_changes_nothing(picture):
     np.testing.assert_allclose(mix_chroma(own, own), own, atol=1e-7)
 
 
-def test_weighed_by_luma_a_colour_alone_is_whole_and_black_has_none():
+def test_mixed_by_value_a_colour_alone_is_whole_and_black_has_none():
     red = np.full((1, 3, 2), 0.3, np.float32)
     own, others = np.array([[0.5, 0.1, 0.0]]), np.array([[0.0, 0.9, 0.0]])
-    weighed = weigh_by_luma([red], [own], own + others)
+    weighed = mix_by_value([red], [own], own + others)
     np.testing.assert_allclose(weighed[0, :, 0], [0.3, 0.03, 0], rtol=1e-6)
 
 

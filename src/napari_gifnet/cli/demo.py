@@ -81,15 +81,16 @@ def demo(
             output = FOLDER
     if output is not None:
         make_folder(output)
-    in_heat, anatomy, grid, shown = load_slices(slices)
-    request = request_of_arrays((in_heat, anatomy), ("PET", "MRI"), task="pet_mri", dtype=np.uint8)
+    uptake, anatomy, grid, shown = load_slices(slices)
+    request = request_of_arrays((uptake, anatomy), ("PET", "MRI"), task="pet_mri", dtype=np.uint8)
+    request = request.in_colors(0, heat(np.linspace(0, 1, 256, dtype=np.float32)))
     backend = Backend(device, precision, parse_tile_size(tile_size))
     fused, made_how = carry_out(resolve(request), model, backend)
     typer.echo(made_how)
     if output is None:
         _open_napari(fused, grid, shown)
     else:
-        _write(output, in_heat, anatomy, fused, grid, shown, made_how)
+        _write(output, heat(uptake), anatomy, fused, grid, shown, made_how)
 
 
 def find_trouble_with_windows() -> str | None:
@@ -108,7 +109,7 @@ def find_trouble_with_windows() -> str | None:
 
 
 def load_slices(count: int) -> tuple[np.ndarray, np.ndarray, Any, int]:
-    """Return PET in colour and MRI on one grid, that grid, and the slice through a lesion.
+    """Return PET and MRI on one grid, that grid, and the slice through a lesion.
 
     Parameters
     ----------
@@ -117,7 +118,7 @@ def load_slices(count: int) -> tuple[np.ndarray, np.ndarray, Any, int]:
 
     Returns
     -------
-    pet : array (count, Y, X, 3)
+    pet : array (count, Y, X)
         float32 in [0, 1].
     mri : array (count, Y, X)
         uint8.
@@ -135,7 +136,7 @@ def load_slices(count: int) -> tuple[np.ndarray, np.ndarray, Any, int]:
     slab = slice(start, start + count)
     grid = _grid(mri).crop([slab, slice(None), slice(None)])
     uptake = np.nan_to_num(resample(pet.data, _grid(pet), grid))  # none outside of its field
-    return heat(uptake / pet.data.max()), mri.data[slab], grid, lesion - start
+    return uptake / pet.data.max(), mri.data[slab], grid, lesion - start
 
 
 def heat(unit: np.ndarray) -> np.ndarray:

@@ -68,32 +68,33 @@ def mix_chroma(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.divide(mixed, total, out=np.zeros_like(mixed), where=total != 0)
 
 
-def weigh_by_luma(
-    chromas: Sequence[np.ndarray], lumas: Sequence[np.ndarray], total: np.ndarray
+def mix_by_value(
+    chromas: Sequence[np.ndarray], values: Sequence[np.ndarray], total: np.ndarray
 ) -> np.ndarray:
-    """Sum chromas, each weighed by its image's share of the luma: Σ C·Y / total.
+    """Sum the chromas of colormaps, each weighed by its image's share of the values: Σ C·V / total.
 
-    Colours that stand for a measured value, uptake say, are to tell how much of it there is. Added
-    in full to a bright fused luma, the chroma of a dark red makes pink of it; weighed so, little
-    uptake colours little, and the whole of a colour is seen where the image alone has luma. It is
-    the weighted mean of GIFNet's paper, which follows Prabhakar et al. ("DeepFuse", ICCV 2017), with
-    the luma in place of the chroma's own strength, and with images without colour taking part.
+    Where colours stand for a measured value, uptake say, they are to tell how much of it there is.
+    The chroma of a dark red, added in full to a bright fused luma, makes pink of it; weighed so,
+    little uptake colours little, and a colour is whole where its image alone has a value. This is the
+    weighted mean of GIFNet's paper, which follows Prabhakar et al. ("DeepFuse", ICCV 2017), with
+    another weight than the chroma's own strength, and with gray images taking part.
 
     Parameters
     ----------
     chromas : sequence of array (Y, X, 2)
-    lumas : sequence of array (Y, X)
-        Of the same images.
+    values : sequence of array (Y, X)
+        Of the same images in [0, 1]: the luma that they would have in gray, since that of a
+        colormap need not grow with the value.
     total : array (Y, X)
-        The luma of all images, these included.
+        The values of all images, of those without a colormap the luma.
 
     Examples
     --------
-    >>> red, dark, bright = np.array([0.4, 0]), np.array(0.1), np.array(0.7)
-    >>> weigh_by_luma([red], [dark], dark + bright).round(3)
+    >>> red, low, bright = np.array([0.4, 0]), np.array(0.1), np.array(0.7)
+    >>> mix_by_value([red], [low], low + bright).round(3)
     array([0.05, 0.  ])
     """
-    mixed = sum(c * y[..., None] for c, y in zip(chromas, lumas, strict=True))
+    mixed = sum(c * v[..., None] for c, v in zip(chromas, values, strict=True))
     whole = total[..., None]
     return np.divide(mixed, whole, out=np.zeros_like(mixed), where=whole > 0)
 
@@ -162,9 +163,13 @@ class Appearance:
         """Whether what is shown has colour."""
         return self.colors is not None and self.colors.ndim == 2
 
+    def tone(self, unit: np.ndarray) -> np.ndarray:
+        """Apply gamma alone to values in [0, 1]."""
+        return unit**self.gamma if self.gamma != 1 else unit
+
     def __call__(self, unit: np.ndarray) -> np.ndarray:
         """Map values in [0, 1], (Y, X) → (Y, X) or (Y, X, 3): gamma, then the colormap."""
-        toned = unit**self.gamma if self.gamma != 1 else unit
+        toned = self.tone(unit)
         if self.colors is None:
             return toned.astype(np.float32, copy=False)
         at = np.linspace(0, 1, len(self.colors))

@@ -26,6 +26,7 @@ class Plane(NamedTuple):
     chroma: np.ndarray | None  # (Y, X, 2)
     alpha: np.ndarray | None  # (Y, X), in [0, 1]
     invalid: np.ndarray | None  # (Y, X), bool: where the input was not finite
+    value: np.ndarray | None = None  # (Y, X), in [0, 1]: what the colours of a colormap stand for
 
 
 class Planes(Protocol):
@@ -154,12 +155,14 @@ class ImagePlanes:
                 alpha = np.nan_to_num(to_unit(values[..., 3], opaque))  # type: ignore[arg-type]
             values = values[..., :3]
         assert not isinstance(self.range, str), "the range is measured before planes are made"
-        unit = to_unit(values, self.range)
+        unit, value = to_unit(values, self.range), None
         if self.appearance is not None:
+            if self.with_chroma and self.in_color_map:
+                value = np.nan_to_num(self.appearance.tone(unit))
             unit = self.appearance(unit)
         filled, invalid = fill_invalid(luma(unit) if self.in_color else unit)
         colors = chroma(unit) if self.with_chroma and self.in_color else None
-        return Plane(filled, colors, alpha, invalid)
+        return Plane(filled, colors, alpha, invalid, value)
 
     def _own(self, index: Index) -> Index:
         """Return where the plane of the broadcast stack lies in the values."""

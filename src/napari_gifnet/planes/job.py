@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_gifnet.errors import ImageError, OptionError
 
-from .color import choose_chroma, mix_chroma, to_rgb, weigh_by_luma
+from .color import choose_chroma, mix_by_value, mix_chroma, to_rgb
 from .image import (
     SMALLEST_SIDE,
     ImagePlanes,
@@ -55,7 +55,7 @@ class Job:
     chroma : tuple of int
         Which inputs give the result its colour; () for a gray result.
     weighed : tuple of int
-        Those of them whose colours stand for values, and are weighed by their share of the luma.
+        Those of them in the colours of a colormap, which are weighed by their values.
     one_range : bool
         All inputs have the range that holds those of all.
     dtype : numpy.dtype
@@ -220,9 +220,10 @@ class Job:
             chromas = [planes[i].chroma for i in self.chroma if i not in self.weighed]
             if self.weighed:
                 weighed = [planes[i] for i in self.weighed]
-                total = reduce(np.add, self.lumas(planes))
+                values = cast("list[np.ndarray]", [plane.value for plane in weighed])
                 colors = cast("list[np.ndarray]", [plane.chroma for plane in weighed])
-                chromas.append(weigh_by_luma(colors, [plane.luma for plane in weighed], total))
+                each = (plane.luma if plane.value is None else plane.value for plane in planes)
+                chromas.append(mix_by_value(colors, values, reduce(np.add, each)))
             return reduce(mix_chroma, cast("list[np.ndarray]", chromas))
         mixed = np.zeros((*place.shape, 2), np.float32)
         for i, plane in enumerate(planes):
@@ -320,11 +321,7 @@ def resolve(request: Request) -> Job:
         task.color if task else "auto",
         all(image.shown is not None for image in inputs),
     )
-    weighed = tuple(
-        place
-        for place in chroma
-        if count > 1 and (inputs[place].in_color_map or (task is not None and task.colors_measure))
-    )
+    weighed = tuple(place for place in chroma if count > 1 and inputs[place].in_color_map)
     policies = split_intensity(request.intensity, count, [image.shown for image in inputs])
     ranges = [
         policy if looked is None else looked

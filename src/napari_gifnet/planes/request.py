@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 
 from napari_gifnet.errors import ImageError, OptionError
 
+from .color import Appearance
 from .image import ImagePlanes, open_image
 
 
@@ -36,6 +37,12 @@ class Request:
     dtype: DTypeLike | None = None
     normalization: str = "plane"
     alpha: bool = False
+
+    def in_colors(self, place: int, colors: np.ndarray) -> Request:
+        """Return the request with a gray input in the colours of a colormap, (n, 3) in [0, 1]."""
+        inputs = list(self.inputs)
+        inputs[place] = replace(inputs[place], appearance=Appearance(colors=colors))
+        return replace(self, inputs=tuple(inputs))
 
 
 def request_of_arrays(

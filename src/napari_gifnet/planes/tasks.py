@@ -28,9 +28,6 @@ class Task:
     one_range : bool
         Both sides come from one detector: images of one dtype share one intensity range, unless
         a pair of ranges is asked for.
-    colors_measure : bool
-        Colours stand for a measured value, also where they come as RGB: they are weighed by their
-        image's share of the luma.
     """
 
     name: str
@@ -39,7 +36,6 @@ class Task:
     b: str
     color: ColorPolicy = "auto"
     one_range: bool = False
-    colors_measure: bool = False
 
 
 PANSHARPENING = Task(
@@ -50,7 +46,7 @@ TASKS: dict[str, Task] = {
     task.name: task
     for task in (
         Task("infrared_visible", "Infrared + visible", "Infrared", "Visible", color="b"),
-        Task("pet_mri", "PET, SPECT or CT + MRI", "PET", "MRI", color="a", colors_measure=True),
+        Task("pet_mri", "PET, SPECT or CT + MRI", "PET", "MRI", color="a"),
         Task("multi_focus", "Two focus planes", "Near focus", "Far focus", one_range=True),
         Task("multi_exposure", "Two exposures", "Over-exposed", "Under-exposed", one_range=True),
         Task("nir_visible", "Near infrared + visible", "Near infrared", "Visible", color="b"),

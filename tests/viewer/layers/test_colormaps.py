@@ -66,6 +66,17 @@ def test_colours_of_channels_lie_where_their_light_is():
     np.testing.assert_allclose(fused[:, 8:], np.broadcast_to([0, 1, 0], (HEIGHT, 9, 3)), atol=2e-3)
 
 
+@pytest.mark.parametrize("colormap", ["blue", "red", "green"])
+def test_the_weight_is_that_of_the_value_not_of_the_colormaps_luma(colormap):
+    """Blue is dark: it is to be seen as well as green is."""
+    value = np.full((HEIGHT, WIDTH), 0.6)
+    a = Image(value, colormap=colormap, contrast_limits=(0, 1), name="a")
+    b = Image(value / 2, contrast_limits=(0, 1), name="b")
+    mixed = chroma(fuse_layers(a, b, model="mean").data)
+    whole = chroma(a.colormap.map(np.array([0.6]))[:, :3])
+    np.testing.assert_allclose(mixed, np.broadcast_to(2 / 3 * whole, mixed.shape), atol=2e-3)
+
+
 def test_little_uptake_does_not_paint_the_head():
     """The phantom as its sample is shown: gray where PET is low, in colour where it is hot."""
     (mri, mri_kwargs, _), (pet, pet_kwargs, _) = pet_mri()

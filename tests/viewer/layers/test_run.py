@@ -16,7 +16,7 @@ from napari_gifnet.errors import DeviceError, ImageError, OptionError
 from napari_gifnet.files.samples import load_sample
 from napari_gifnet.fusers import open_fuser
 from napari_gifnet.grids.world_grid import WorldGrid
-from napari_gifnet.planes.color import chroma
+from napari_gifnet.planes.color import chroma, luma, to_rgb
 from napari_gifnet.viewer.layers.current import Current, visible_box
 from napari_gifnet.viewer.layers.job import LayerOptions, plan_layers
 from napari_gifnet.viewer.layers.run import enhance_layer, fuse_layers, run_plan
@@ -647,10 +647,13 @@ def test_displayed_colours(fused, reference, colormap, rgb):
     shown = a.colormap.map(np.clip((a.data - 0.2) / 0.4, 0, 1).ravel())[:, :3]
     shown = shown.reshape(HEIGHT, WIDTH, 3).astype(np.float32)
     shown = shown if rgb else shown[..., 0]
-    expected = reference(
-        shown, b.data, task="pet_mri", intensity=((0, 1), (0, 1)), rgb=(rgb, False)
-    )
+    expected = reference(shown, b.data, intensity=((0, 1), (0, 1)), rgb=(rgb, False))
     assert result.rgb == rgb
+    if rgb:  # as strong as the value's share
+        value = np.clip((a.data - 0.2) / 0.4, 0, 1)
+        share = value / (value + b.data)
+        gray = reference(luma(shown), b.data, intensity=((0, 1), (0, 1)))
+        expected = to_rgb(gray, share[..., None] * chroma(shown))
     np.testing.assert_allclose(result.data, expected, atol=1e-3)  # a table of 1024 colours
 
 
