@@ -355,6 +355,15 @@ def test_a_plane_of_a_result_is_found(options):
         np.testing.assert_array_equal(plane, alone.data.squeeze())
 
 
+def test_the_line_before_the_run():
+    assert plan_stack(stack(**PLACE)).summary == (
+        "1 plane of 24×31 pixels; each of 5 planes along axis z; all 5 0 to 1; gray"
+    )
+    both = [stack(9, 8), stack(9, 8, contrast_limits=(0, 2))]
+    summary = plan_stack(both, LayerOptions(task="multi_exposure")).summary
+    assert summary == "1 plane of 9×8 pixels; same grid; both 0 to 2; gray"
+
+
 def test_a_coarse_preview_shows_the_same(fused):
     """The planes are resampled onto larger pixels, each from its own place along the axis."""
     layer = stack(3, 40, 60, **PLACE)

@@ -115,10 +115,8 @@ class LayerJob:
     def name(self) -> str:
         """Of the result."""
         names = [source.name for source in self.sources]
-        if self.stacked and self.axis is not None:
-            return f"{names[0]} fused (GIFNet)"
-        if self.enhances:
-            return f"{names[0]} enhanced (GIFNet)"
+        if self.axis is not None or self.enhances:
+            return f"{names[0]} {'enhanced' if self.axis is None else 'fused'} (GIFNet)"
         if len(names) > 3:
             names = [names[0], f"{len(names) - 1} more"]
         return f"{' + '.join(names)} (GIFNet)"
@@ -197,8 +195,11 @@ class LayerJob:
         return self.job.summary([] if self.enhances else [self._describe_grids()], after)
 
     def _describe_grids(self) -> str:
+        if self.axis is not None:
+            label = self.grid.axis_labels[self.axis]
+            return f"each of {len(self.job.inputs)} planes along axis {label}"
         moved = [source for source in self.sources if not source.lies_on(self.grid)]
-        if self.axis is not None or not moved:
+        if not moved:
             return "same grid"
         how = self.options.interpolation
         kept = next(source for source in self.sources if source not in moved)
