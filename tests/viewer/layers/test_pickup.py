@@ -87,6 +87,39 @@ def test_what_is_no_result():
         assert pick_up(layer, []) is None
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda record: record.pop("parameters"),
+        lambda record: record["parameters"].pop("region"),
+        lambda record: record["parameters"].update(region="all"),
+        lambda record: record["parameters"].update(axes=None),
+        lambda record: record.update(versions=3),
+        lambda record: record["inputs"][0].pop("range"),
+        lambda record: record["inputs"][0].update(range=["low", "high"]),
+        lambda record: record.update(inputs="PET"),
+        lambda record: record.update(grid_shape=7),
+        lambda record: record["inputs"][0].update(shape=None),
+    ],
+)
+def test_a_record_from_a_file_may_say_anything(viewer, spoil):
+    result = fuse_layers(viewer.layers["PET"], viewer.layers["MRI"], model="mean")
+    spoil(result.metadata["napari_gifnet"])
+    assert pick_up(result, viewer.layers) is None
+
+
+def test_no_record_puts_lines_into_the_code(viewer):
+    result = fuse_layers(viewer.layers["PET"], viewer.layers["MRI"], model="mean")
+    record = result.metadata["napari_gifnet"]
+    bad = "x\nraise SystemExit"
+    record["versions"]["napari"] = record["sha256"] = record["function"] = bad
+    record["inputs"][0]["path"] = record["inputs"][0]["layer"] = record["inputs"][1]["path"] = bad
+    record["parameters"]["task"] = record["parameters"]["device"] = bad
+    lines = as_python(record).splitlines()
+    assert not any(line.strip().startswith("raise") for line in lines)
+    assert "from napari_gifnet.viewer import fuse_layers" in lines
+
+
 def test_sources_that_are_gone_moved_or_others(viewer):
     result = viewer.add_layer(MADE["pair"](viewer.layers))
     pet = viewer.layers["PET"]

@@ -11,11 +11,22 @@ from napari_gifnet.grids.pairs import same_grid
 from napari_gifnet.grids.world_grid import WorldGrid
 
 from .job import LayerJob, LayerOptions, plan_as_seen
-from .recipes import Record, color_of, function_of, intensity_of
+from .recipes import Record, as_python, color_of, function_of, intensity_of
 from .source import Look
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
+
+_RECORD = {"versions", "model", "sha256", "precision", "inputs", "parameters", "grid_shape"}
+_INPUT = {"layer", "path", "shape", "rgb", "colormap", "gamma", "range", "resampled"}
+_PARAMETERS = {
+    *("task", "color", "grid", "interpolation", "region", "axes", "level", "gamma"),
+    *("device", "tile_size", "memory", "normalization", "lazy"),
+}
+"""What a record has to say, so that its result can be made again."""
+
+_SPOILT = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What a record may raise that comes from a file, which may say anything."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +62,21 @@ def read_record(layer: Layer) -> Record | None:
     layer : napari.layers.Layer
     """
     record = layer.metadata.get("napari_gifnet")
-    parts = {"inputs": list, "parameters": Mapping, "versions": Mapping, "grid_shape": list}
-    if not isinstance(record, Mapping):
+    if not isinstance(record, Mapping) or not record.get("inputs"):
         return None
-    if not all(isinstance(record.get(name), kind) for name, kind in parts.items()):
+    try:
+        known = (
+            set(record) >= _RECORD
+            and set(record["parameters"]) >= _PARAMETERS
+            and all(set(each) >= _INPUT for each in record["inputs"])
+        )
+        if not known:
+            return None
+        as_python(record)
+        _options_of(record)
+    except _SPOILT:
         return None
-    return record if record["inputs"] else None
+    return record
 
 
 def pick_up(layer: Image, layers: Iterable[Layer]) -> PickedUp | None:
@@ -80,6 +100,8 @@ def pick_up(layer: Image, layers: Iterable[Layer]) -> PickedUp | None:
         plan = _plan_again(layer, record, options, others)
     except GIFNetError as error:
         return PickedUp(record, names, options, None, str(error))
+    except _SPOILT:
+        return None
     return PickedUp(record, names, options, plan, None)
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Record = Mapping[str, Any]
 
+FUNCTIONS = ("fuse_layers", "enhance_layer", "fuse_stack_layers")
+
 COMPARED_BYTES = 2**30
 """Larger layers are not compared with their files, which would be read whole."""
 
@@ -52,8 +54,8 @@ def as_python(record: Record) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     return "\n".join(
         [
-            f"# {versions}; weights {record['model']}, SHA-256 {record['sha256']}",
-            *(f"# {each['layer']}: {each['path']}" for each in inputs if each["path"]),
+            _comment(f"{versions}; weights {record['model']}, SHA-256 {record['sha256']}"),
+            *(_comment(f"{each['layer']}: {each['path']}") for each in inputs if each["path"]),
             f"from napari_gifnet.viewer import {function}",
             "",
             *(
@@ -74,8 +76,13 @@ def as_python(record: Record) -> str:
 def function_of(record: Record) -> str:
     """Return the name of the function that made a result."""
     usual = "fuse_layers" if len(record["inputs"]) == 2 else "enhance_layer"
-    name: str = record.get("function", usual)
-    return name
+    name = record.get("function")
+    return name if name in FUNCTIONS else usual
+
+
+def _comment(text: str) -> str:
+    """Return a line of comment, whatever a record that comes from a file says."""
+    return "# " + " ".join(text.split())
 
 
 def color_of(record: Record) -> str:
