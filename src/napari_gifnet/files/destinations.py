@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from .image_file import FileError
+from .image_file import FileError, full_suffix
 
 __all__ = ["check_destination", "complete_file", "make_folder"]
 
@@ -90,7 +90,7 @@ def _check_name(path: Path) -> None:
 
 
 def _temporary_name(path: Path) -> Path:
-    return path.with_name(f".{os.getpid():x}{secrets.token_hex(3)}{path.suffix}")
+    return path.with_name(f".{os.getpid():x}{secrets.token_hex(3)}{full_suffix(path)}")
 
 
 def _cannot_write(path: Path, error: Exception) -> FileError:

@@ -1,4 +1,4 @@
-"""Image files in and out: TIFF, PNG and JPEG."""
+"""Image files in and out: TIFF, PNG and JPEG; volumes of NIfTI, NRRD, MetaImage and DICOM."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from napari_gifnet.planes.ranges import from_unit
 
 from . import destinations
 from .destinations import complete_file, make_folder
-from .image_file import FileError, ImageFile, written_text
+from .dicom import read_dicom
+from .image_file import FileError, ImageFile, full_suffix, written_text
+from .itk import read_itk, write_itk
 from .lengths import Length
+from .nifti import read_nifti, write_nifti
+from .orientation import stored_like
 from .photographs import read_photograph, write_photograph
 from .tiff import read_tiff, write_tiff
 
@@ -34,29 +38,57 @@ __all__ = [
 
 
 class Format(NamedTuple):
-    """A file format, the dtypes it is written in, the preferred one first, and if it stacks."""
+    """A file format.
+
+    Attributes
+    ----------
+    name : str
+    dtypes : tuple of str
+        What it is written in, the preferred one first; () for what is only read.
+    leading : str
+        The letters of the axes that it holds in front of the planes; "*" for any.
+    colors : tuple of str
+        What colours are written in, if not in `dtypes`.
+    """
 
     name: str
     dtypes: tuple[str, ...]
-    stacks: bool = False
+    leading: str = ""
+    colors: tuple[str, ...] = ()
 
 
-_TIFF = Format(
-    "TIFF",
-    ("float32", "float16", "float64", "uint8", "uint16", "uint32", "int8", "int16", "int32"),
-    stacks=True,
-)
+_INTEGERS = ("uint8", "uint16", "uint32", "int8", "int16", "int32")
+_TIFF = Format("TIFF", ("float32", "float16", "float64", *_INTEGERS), "*")
 _PNG = Format("PNG", ("uint8", "uint16"))
 _JPEG = Format("JPEG", ("uint8",))
+_NIFTI = Format("NIfTI", ("float32", "float64", *_INTEGERS), "CTZ", ("uint8",))
+_NRRD = Format("NRRD", ("float32", "float64", *_INTEGERS), "TZ", ("uint8",))
+_META = Format("MetaImage", ("float32", "float64", *_INTEGERS), "TZ", ("uint8",))
+_DICOM = Format("DICOM", ())
 
-FORMATS = {".tif": _TIFF, ".tiff": _TIFF, ".png": _PNG, ".jpg": _JPEG, ".jpeg": _JPEG}
-"""Every format by the suffix of its files."""
+FORMATS = {
+    ".tif": _TIFF,
+    ".tiff": _TIFF,
+    ".png": _PNG,
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".nii": _NIFTI,
+    ".nii.gz": _NIFTI,
+    ".nrrd": _NRRD,
+    ".nhdr": Format("NRRD", ()),
+    ".mha": _META,
+    ".mhd": Format("MetaImage", ()),
+    ".dcm": _DICOM,
+}
+"""Every format by the suffix of its files; a folder is a series of DICOM."""
 
 
 def find_format(path: Path) -> Format:
     """Return the format of a file by its suffix; raise FileError if it is not one of ours."""
+    if full_suffix(path) not in FORMATS and path.is_dir():
+        return _DICOM
     try:
-        return FORMATS[path.suffix.lower()]
+        return FORMATS[full_suffix(path)]
     except KeyError:
         raise FileError(
             f"{path} is of an unknown format: expected a name that ends in {', '.join(FORMATS)}."
@@ -64,28 +96,38 @@ def find_format(path: Path) -> Format:
 
 
 def read(path: str | Path, *, nodata: float | None = None) -> ImageFile:
-    """Read an image file.
+    """Read an image file, or a series of DICOM.
 
     Parameters
     ----------
     path : str or Path
-        A TIFF (the first series of a file that has several), a PNG or a JPEG.
+        A TIFF (the first series of a file that has several), a PNG or a JPEG; a volume of NIfTI, NRRD
+        or MetaImage; the folder of a series of DICOM, or a file of it.
     nodata : float, optional
         The value of missing pixels; by default what a TIFF says itself (GDAL_NODATA).
 
     Returns
     -------
     ImageFile
-        In the dtype of the file, upright, palettes applied, inks and YCbCr made red, green and
-        blue, without what the file calls alpha; a fourth sample that it does not call so stays, and
-        all are bands in front then. Missing floats are NaN, missing integers masked. The spacing is
-        that of OME, ImageJ or the TIFF resolution.
+        In the dtype of the file, or in float32 where the file scales its values (NIfTI, DICOM);
+        upright, palettes applied, inks and YCbCr made red, green and blue, without what the file
+        calls alpha; a fourth sample that it does not call so stays, and all are bands in front
+        then. Volumes of patients come in planes across the body, (Z, Y, X), seen from the feet with
+        the front above, whatever their orientation in the file. Missing floats are NaN, missing
+        integers masked. The spacing is that of OME, ImageJ or the TIFF resolution, or of the volume.
 
     Raises
     ------
     FileError
         There is no such file, it is of another format, it is damaged, or it holds what cannot be
         represented so.
+    MissingDependencyError
+        The format needs a package that is not installed.
+
+    Warns
+    -----
+    UserWarning
+        The file does not say where its voxels lie, or says it twice and differently.
 
     Examples
     --------
@@ -95,7 +137,7 @@ def read(path: str | Path, *, nodata: float | None = None) -> ImageFile:
     ('ZYX', (61, 88, 74))
     """
     path = Path(path)
-    reader = read_tiff if find_format(path) is _TIFF else read_photograph
+    reader = _READERS.get(find_format(path).name, read_photograph)
     try:
         return reader(path, nodata)
     except GIFNetError:
@@ -110,6 +152,15 @@ def read(path: str | Path, *, nodata: float | None = None) -> ImageFile:
         ) from error
 
 
+_READERS = {
+    "TIFF": read_tiff,
+    "NIfTI": read_nifti,
+    "NRRD": read_itk,
+    "MetaImage": read_itk,
+    "DICOM": read_dicom,
+}
+
+
 def write(
     path: str | Path,
     data: np.ndarray,
@@ -117,6 +168,7 @@ def write(
     *,
     spacing: Mapping[str, Length] | None = None,
     description: str = "",
+    like: ImageFile | None = None,
 ) -> None:
     """Write an image file; it appears under its name when it is complete, in the place of another.
 
@@ -126,19 +178,25 @@ def write(
         The suffix says the format. A TIFF is an OME-TIFF if it ends in ``.ome.tif``; else one of
         ImageJ where that can hold the data, and a plain one where not.
     data : array (..., Y, X) or, in colour, (..., Y, X, 3)
-        Integers are written as they are. Floats are written as they are to a TIFF; for PNG and
-        JPEG [0, 1] is scaled to 8 bits, and a NaN becomes 0. JPEG quality is 95.
+        Integers are written as they are. Floats are written as they are to a TIFF or a volume; for
+        PNG and JPEG, and colours in volumes, [0, 1] is scaled to 8 bits, and a NaN becomes 0. JPEG
+        quality is 95.
     axes : str
         As in `ImageFile`.
     spacing : mapping, optional
-        As in `ImageFile`; for TIFF.
+        As in `ImageFile`; that of `like` by default.
     description : str
         Kept in the file.
+    like : ImageFile, optional
+        An image on whose grid the data lie: its place in the world, the orientation of its file, its
+        colour profile and its geographic tags are kept where the format can hold them.
 
     Raises
     ------
     FileError
         The format cannot hold the data, or the file cannot be written.
+    MissingDependencyError
+        The format needs a package that is not installed.
 
     Warns
     -----
@@ -153,17 +211,26 @@ def write(
     """
     path = Path(path)
     form = find_format(path)
-    if data.dtype.kind in "fb" and data.dtype.name not in form.dtypes:
+    if data.dtype == np.float16 and "float32" in _dtypes(form, axes) and form is not _TIFF:
+        data = data.astype(np.float32)
+    if data.dtype.kind in "fb" and data.dtype.name not in _dtypes(form, axes):
         data = from_unit(data.astype(np.float32, copy=False), np.dtype(np.uint8))
     check_format(path, axes, data.dtype)
     description = written_text(description)
+    like = ImageFile(data, axes) if like is None else like
+    if spacing is None:
+        spacing = {axis: length for axis, length in like.spacing.items() if axis in axes}
     with complete_file(path) as temporary:
         if form is _TIFF:
             as_ome = path.name.lower().endswith((".ome.tif", ".ome.tiff"))
-            lost = write_tiff(temporary, data, axes, spacing or {}, description, as_ome)
+            lost = write_tiff(temporary, data, axes, spacing, description, as_ome)
+        elif form.colors:
+            orientation = stored_like(like, data.shape, axes, spacing)
+            writer = write_nifti if form is _NIFTI else write_itk
+            lost = writer(temporary, data, axes, orientation, spacing, description)
         else:
             write_photograph(temporary, data, description)
-            lost = [axis for axis, length in (spacing or {}).items() if length.unit != "inch"]
+            lost = [axis for axis, length in spacing.items() if length.unit != "inch"]
     if lost:
         things = ", ".join(f"the pixel size along {it}" if len(it) == 1 else it for it in lost)
         warnings.warn(f"{path} was written without {things}, which it cannot hold.", stacklevel=2)
@@ -171,20 +238,39 @@ def write(
 
 def check_destination(path: Path, overwrite: bool = False, sources: Sequence[Path] = ()) -> None:
     """Raise FileError, before any work is done, if a file of that name cannot be written."""
-    find_format(path)
+    form = find_format(path)
+    if not form.dtypes and not path.is_dir():
+        written = [suffix for suffix, other in FORMATS.items() if other.dtypes]
+        raise FileError(
+            f"{path}: {full_suffix(path)} is read, but not written: expected a name that ends in "
+            f"{', '.join(written)}."
+        )
     destinations.check_destination(path, overwrite, sources)
 
 
 def check_format(path: Path, axes: str, dtype: np.dtype) -> None:
     """Raise FileError if the format of a file cannot hold such an image."""
     form = find_format(path)
-    if dtype.name not in form.dtypes:
+    dtypes = _dtypes(form, axes)
+    scaled = dtype.kind == "f" and dtypes == form.colors
+    if dtype.name not in dtypes and not scaled:
         raise FileError(
             f"{path.name}: a {form.name} file cannot hold {dtype.name}: expected "
-            f"{' or '.join(form.dtypes)}, or another format ({', '.join(FORMATS)})."
+            f"{' or '.join(dtypes)}, or another format ({', '.join(FORMATS)})."
         )
-    if axes.removesuffix("S") != "YX" and not form.stacks:
+    leading = axes.removesuffix("S")[:-2]
+    if form.leading == "*" or set(leading) <= set(form.leading):
+        return
+    if not form.leading:
         raise FileError(
             f"{path.name}: a {form.name} file holds one plane, the image is a stack of axes "
             f"{axes}: choose a name that ends in .tif."
         )
+    raise FileError(
+        f"{path.name}: a {form.name} file has the axes {form.leading}YX, the image {axes}: choose a "
+        "name that ends in .tif."
+    )
+
+
+def _dtypes(form: Format, axes: str) -> tuple[str, ...]:
+    return form.colors if axes.endswith("S") and form.colors else form.dtypes

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +14,12 @@ from napari_gifnet.errors import GIFNetError
 
 from .lengths import Length
 
-__all__ = ["FileError", "ImageFile", "mask_nodata", "upright", "written_text"]
+if TYPE_CHECKING:
+    from napari_gifnet.grids.world_grid import WorldGrid
+
+    from .orientation import Orientation
+
+__all__ = ["FileError", "ImageFile", "full_suffix", "mask_nodata", "upright", "written_text"]
 
 
 class FileError(GIFNetError):
@@ -25,17 +33,32 @@ class ImageFile:
     Attributes
     ----------
     data : array (..., Y, X) or, in colour, (..., Y, X, 3)
-        A masked array where integers are missing; missing floats are NaN.
+        A masked array where integers are missing; missing floats are NaN. What is read when it is
+        asked for is a memory map, or a dask array.
     axes : str
         A letter for each axis of `data`, those of tifffile: "YX", "ZYX", "TCYX" …; a last "S" is
         colour, and nothing else is.
     spacing : dict
         From the letter of an axis to the distance of its pixels; without those not in the file.
+    grid : WorldGrid, optional
+        Where the pixels lie, along all axes but colour: volumes of patients to the head's top, back
+        and left (the world of DICOM, "LPS"), in the file's unit. Time and bands are counted from 0.
+        None where the file has no sizes of pixels.
+    orientation : Orientation, optional
+        How the file stores a volume, which is undone in `data`.
+    profile : bytes, optional
+        The ICC profile of the colours, or of the grays.
+    tags : dict
+        Of a TIFF, what it says of the ground it shows: GeoTIFF's and GDAL's tags, by number.
     """
 
-    data: np.ndarray
+    data: Any
     axes: str
     spacing: dict[str, Length] = field(default_factory=dict)
+    grid: WorldGrid | None = None
+    orientation: Orientation | None = None
+    profile: bytes | None = field(default=None, repr=False)
+    tags: Mapping[int, Any] = field(default_factory=dict, repr=False)
 
     @property
     def in_color(self) -> bool:
@@ -51,6 +74,18 @@ class ImageFile:
     def sides(self) -> tuple[int, int]:
         """Height and width of the planes, in pixels."""
         return tuple(self.data.shape[len(self.leading) :][:2])
+
+
+def full_suffix(path: Path) -> str:
+    """Return what the name of a file says of its format, in lower case.
+
+    Examples
+    --------
+    >>> full_suffix(Path("pet.2.NII.gz")), full_suffix(Path("mri.tif"))
+    ('.nii.gz', '.tif')
+    """
+    name = path.name.lower()
+    return ".nii.gz" if name.endswith(".nii.gz") else path.suffix.lower()
 
 
 def upright(data: np.ndarray, y: int, orientation: int) -> np.ndarray:
