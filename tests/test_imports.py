@@ -19,7 +19,7 @@ FLOORS = [
     {"errors"},
     {"backend", "progress", "download"},
     {"pyramid", "planes", "grids", "metrics"},
-    {"network"},
+    {"network", "placed"},
     {"engine"},
     {"checkpoints"},
     {"models"},

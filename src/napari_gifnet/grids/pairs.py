@@ -164,7 +164,7 @@ def check_overlap(target: WorldGrid, source: WorldGrid, a: WorldGrid, b: WorldGr
     """Raise ImageError, in the order of `a` and `b`, if no voxel of the target lies in the source."""
     if overlap(target, source) == 0:
         raise ImageError(
-            f"the layers do not overlap: {a.name!r} spans {a.extent_text}; {b.name!r} spans "
+            f"the images do not overlap: {a.name!r} spans {a.extent_text}; {b.name!r} spans "
             f"{b.extent_text}; check their scale, translate and units"
         )
 

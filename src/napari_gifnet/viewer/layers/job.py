@@ -15,6 +15,7 @@ from napari_gifnet.grids.pairs import common_grid, unit_note
 from napari_gifnet.grids.regions import plane_at
 from napari_gifnet.grids.world_grid import WorldGrid
 from napari_gifnet.models import STACK_MODEL, Model
+from napari_gifnet.placed import describe_grids
 from napari_gifnet.planes.image import ImagePlanes
 from napari_gifnet.planes.job import Job, resolve
 from napari_gifnet.planes.ranges import Range
@@ -198,13 +199,7 @@ class LayerJob:
         if self.axis is not None:
             label = self.grid.axis_labels[self.axis]
             return f"each of {len(self.job.inputs)} planes along axis {label}"
-        moved = [source for source in self.sources if not source.lies_on(self.grid)]
-        if not moved:
-            return "same grid"
-        how = self.options.interpolation
-        kept = next(source for source in self.sources if source not in moved)
-        which = moved[0].name if len(moved) == 1 else f"{len(moved)} layers"
-        return f"{which} resampled onto the grid of {kept.name}, {how}"
+        return describe_grids(self.sources, self.grid, self.options.interpolation)
 
     def plane_shown(self, current: Current) -> Region:
         """Return the region of the plane that a viewer shows, the nearest where it shows none."""

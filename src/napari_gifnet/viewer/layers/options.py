@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from napari_gifnet.backend import Backend
-from napari_gifnet.errors import OptionError
 from napari_gifnet.models import Model
-from napari_gifnet.planes.tasks import PANSHARPENING
-
-ORDERS: dict[str, Literal[1, 3]] = {"linear": 1, "cubic": 3}
+from napari_gifnet.placed import grid_choice, interpolation_order
 
 PAIR_OPTIONS = frozenset(
     {"color", "intensity", "gamma", "grid", "extent", "axes", "level", "axis", "return_index"}
@@ -100,15 +97,9 @@ class LayerOptions:
     @property
     def order(self) -> Literal[1, 3]:
         """Of the interpolation; raises OptionError if that is not understood."""
-        if self.interpolation not in ORDERS:
-            raise OptionError(
-                f"interpolation={self.interpolation!r} is unknown: expected 'linear' or 'cubic'."
-            )
-        return ORDERS[self.interpolation]
+        return interpolation_order(self.interpolation)
 
     @property
     def grid_choice(self) -> Any:
         """Whose grid it is, "auto" resolved."""
-        if self.grid != "auto":
-            return self.grid
-        return "b" if self.task == PANSHARPENING.name else "finer"
+        return grid_choice(self.grid, self.task)

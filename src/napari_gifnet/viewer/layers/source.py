@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from napari_gifnet.errors import ImageError
-from napari_gifnet.grids.pairs import same_grid
-from napari_gifnet.grids.resample import Resampled
 from napari_gifnet.grids.world_grid import WorldGrid
+from napari_gifnet.placed import PlacedImage
 from napari_gifnet.planes.arrays import as_array, is_dask
 from napari_gifnet.planes.color import Appearance
-from napari_gifnet.planes.image import ImagePlanes
 from napari_gifnet.planes.ranges import Range, range_without_looking
 
 if TYPE_CHECKING:
@@ -24,34 +22,19 @@ _SHADES = 1024
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class Source(PlacedImage):
     """An image layer as it was when the run was planned.
 
     Attributes
     ----------
-    name : str
-    data : array (..., Y, X) or (..., Y, X, 3 | 4)
+    name, data, grid, rgb, shown, appearance : see `PlacedImage`
         Of one level; a dask array where the layer's values are not in memory.
-    grid : WorldGrid
-        Of `data`.
-    rgb : bool
-        The last axis of `data` is colour.
-    shown : (low, high)
-        The values that are shown black and white.
-    appearance : Appearance or None
-        What is applied of the layer's gamma and colormap.
     facts : dict
         Where it is from, for the result's metadata.
     owner : object
         What the layer holds, by which it is known again.
     """
 
-    name: str
-    data: Any
-    grid: WorldGrid
-    rgb: bool
-    shown: Range
-    appearance: Appearance | None
     facts: dict[str, Any]
     owner: Any
 
@@ -64,59 +47,6 @@ class Source:
     def has_alpha(self) -> bool:
         """Whether the data are RGBA."""
         return self.rgb and self.data.shape[-1] == 4
-
-    def lies_on(self, grid: WorldGrid) -> bool:
-        """Whether no resampling is needed."""
-        return same_grid(grid, self.grid)
-
-    def planes_on(
-        self,
-        grid: WorldGrid,
-        region: tuple[slice, ...],
-        axes: tuple[int, int],
-        order: Literal[1, 3],
-    ) -> ImagePlanes:
-        """Return the layer as planes of a region of a grid, each resampled when it is asked for.
-
-        Parameters
-        ----------
-        grid : WorldGrid
-        region : tuple of slice
-            In voxels of `grid`.
-        axes : (rows, columns)
-            The axes of the planes.
-        order : 1 or 3
-            Of the interpolation.
-        """
-        shape = tuple(part.stop - part.start for part in region)
-        if self.lies_on(grid):
-            values = _oriented(self._cropped(grid, region), shape, axes)
-        else:
-            values = Resampled(self.data, self.grid, grid, region, axes, order)
-        return ImagePlanes(
-            values=values,
-            name=self.name,
-            rgb=self.rgb,
-            leading=tuple(n for axis, n in enumerate(shape) if axis not in axes),
-            measured=self.data[..., :3] if self.rgb else self.data,
-            shown=self.shown,
-            appearance=self.appearance,
-        )
-
-    def _cropped(self, grid: WorldGrid, region: tuple[slice, ...]) -> Any:
-        """Return the values of a region of a grid that the layer lies on, axes it lacks of length 1."""
-        values = self.data[tuple(region[-self.grid.ndim :])]
-        return values[(None,) * (grid.ndim - self.grid.ndim)]
-
-
-def _oriented(values: Any, shape: tuple[int, ...], axes: tuple[int, int]) -> Any:
-    """Return values on a grid of `shape` with rows and columns behind the other axes."""
-    ndim = len(shape)
-    leading = [axis for axis in range(ndim) if axis not in axes]
-    for axis in axes:  # a plane that lies across an axis which the layer lacks
-        if values.shape[axis] != shape[axis]:
-            values = values.repeat(shape[axis], axis)
-    return values.transpose(*leading, *axes, *range(ndim, values.ndim))
 
 
 class Look(NamedTuple):
