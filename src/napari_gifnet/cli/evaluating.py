@@ -17,7 +17,7 @@ from napari_gifnet.backend import Backend
 from napari_gifnet.baselines import BASELINES
 from napari_gifnet.errors import ImageError, OptionError
 from napari_gifnet.files.formats import FORMATS, FileError, ImageFile, read
-from napari_gifnet.files.matching import align_axes
+from napari_gifnet.files.matching import align_axes, check_pixel_sizes
 from napari_gifnet.files.pairing import pair_folders
 from napari_gifnet.fusers import Fuser, open_fuser
 from napari_gifnet.fusion import run
@@ -189,7 +189,9 @@ def _judge(
     from napari_gifnet.metrics import evaluate as score
 
     a, b = open_images([scene.a, scene.b], None)
-    a, b = align_axes(a, b, (scene.a.name, scene.b.name))
+    names = scene.a.name, scene.b.name
+    check_pixel_sizes(a, b, names)
+    a, b = align_axes(a, b, names)
     job = _job_of(a, b, options)
     results: dict[str, np.ndarray] = {}
     if scene.fused is not None:

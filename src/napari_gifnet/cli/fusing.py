@@ -22,13 +22,14 @@ from napari_gifnet.files.formats import (
     write,
 )
 from napari_gifnet.files.image_file import written_text
-from napari_gifnet.files.matching import align_axes, check_pixel_sizes
+from napari_gifnet.files.matching import check_pixel_sizes
+from napari_gifnet.files.two_grids import place_pair
 from napari_gifnet.fusers import open_fuser, require_index
 from napari_gifnet.fusion import run
 from napari_gifnet.models import DEFAULT_MODEL, STACK_MODEL
 from napari_gifnet.planes.image import format_sides
 from napari_gifnet.planes.job import Job, resolve
-from napari_gifnet.planes.request import request_of_arrays, request_of_stack
+from napari_gifnet.planes.request import Request, request_of_arrays, request_of_stack
 from napari_gifnet.planes.tasks import PANSHARPENING
 
 from .console import note, progress_bar
@@ -37,8 +38,12 @@ from .options import (
     ColorPolicy,
     DeviceName,
     DtypeName,
+    Grid,
+    GridChoice,
     HeightMap,
     IntensityPolicy,
+    Interpolation,
+    InterpolationName,
     ModelForCount,
     ModelName,
     NoData,
@@ -69,7 +74,8 @@ def fuse(
         list[Path],
         typer.Argument(
             metavar="A... B",
-            help="Two registered images, TIFF, PNG or JPEG. A is the modality side (infrared, PET, "
+            help="Two registered images: TIFF, PNG, JPEG, NIfTI, NRRD, MetaImage, or the folder of a "
+            "DICOM series. A is the modality side (infrared, PET, "
             "near focus, over-exposed …), B the detail side (visible, MRI, far focus, "
             "under-exposed …). Pansharpening takes several A: a file for each band. Or many "
             "planes of one scene: a file for each, or one TIFF that holds them.",
@@ -90,17 +96,20 @@ def fuse(
     precision: Precision = "auto",
     tile_size: TileSize = "auto",
     normalization: NormalizationOf = "plane",
+    grid: Grid = GridChoice.auto,
+    interpolation: Interpolation = InterpolationName.linear,
 ) -> None:
     """Fuse two registered images, or many planes, into one.
 
     Stacks (multi-page TIFF) are fused plane by plane, or with one plane; their axes are matched by
-    the names that the files give them. Images in colour give a result in colour. What was done is
-    printed, and kept in the file.
+    the names that the files give them. Where both files say where their pixels lie, on two grids,
+    one image is resampled onto the grid of the other. Images in colour give a result in colour.
+    What was done is printed, and kept in the file.
 
     \b
     Examples:
       gifnet fuse infrared.png visible.png --task infrared_visible -o fused.png
-      gifnet fuse pet.tif mri.tif --task pet_mri --intensity minmax -o fused.tif
+      gifnet fuse pet.nii.gz mri.nii.gz --task pet_mri -o fused.nii.gz
       gifnet fuse near.jpg far.jpg --task multi_focus --dtype uint16 -o sharp.png
       gifnet fuse ct.tif mri.tif --intensity=-100,300 --intensity minmax -o f.tif
       gifnet fuse b1.tif b2.tif b3.tif pan.tif --task pansharpening -o ms.tif
@@ -123,12 +132,11 @@ def fuse(
     bands_in_color = task == PANSHARPENING.name and a.in_color
     if task == PANSHARPENING.name:
         a = bands_onto(a, b)
-    a, b = align_axes(a, b, (images[0].name, images[-1].name))
+    names = images[0].name, images[-1].name
+    pair = place_pair(a, b, names, grid=grid.value, interpolation=interpolation.value, task=task)
     job = resolve(
-        request_of_arrays(
-            (a.data, b.data),
-            ("A", "B"),
-            (a.in_color, b.in_color),
+        Request(
+            pair.inputs,
             task=task,
             intensity=parse_intensity(intensity),
             color=color.value,
@@ -136,7 +144,7 @@ def fuse(
             normalization=normalization,
         )
     )
-    axes = _result_axes(job, a, b)
+    axes = f"{pair.axes}S" if job.chroma else pair.axes
     if bands_in_color:
         axes = axes.replace("C", "") + "S"
     check_format(output, axes, job.dtype)
@@ -144,7 +152,8 @@ def fuse(
     if bands_in_color:
         fused = np.moveaxis(fused, -3, -1)
     sources = ", ".join(path.name for path in images[:-1])
-    _store(output, fused, axes, a.spacing | b.spacing, f"{sources} and {images[-1].name}", made_how)
+    made_how = "; ".join([*pair.notes, made_how])
+    _store(output, fused, axes, pair.like, f"{sources} and {images[-1].name}", made_how)
 
 
 def _fuse_stack(
@@ -171,14 +180,15 @@ def _fuse_stack(
     fused, made_how = carry_out(job, model or STACK_MODEL, backend, index)
     spacing = {a: length for a, length in stack.image.spacing.items() if a in stack.axes}
     sources = images[0].name if len(images) == 1 else f"{images[0].name} … {images[-1].name}"
-    _store(output, fused, axes, spacing, sources, made_how)
+    _store(output, fused, axes, replace(stack.image, spacing=spacing), sources, made_how)
     if height is not None and index is not None:
         typer.echo(written_text(f"{height}: {write_height(height, index, stack)}"))
 
 
 def enhance(
     image: Annotated[
-        Path, typer.Argument(metavar="IMAGE", help="TIFF, PNG or JPEG.", show_default=False)
+        Path,
+        typer.Argument(metavar="IMAGE", help="TIFF, PNG, JPEG, NIfTI, NRRD …", show_default=False),
     ],
     output: Output,
     intensity: OwnIntensityPolicy = None,
@@ -212,12 +222,12 @@ def enhance(
             normalization=normalization,
         )
     )
-    axes = _result_axes(job, opened, opened)
+    axes = opened.axes.removesuffix("S") + "S" * bool(job.chroma)
     check_format(output, axes, job.dtype)
     enhanced, made_how = carry_out(
         job, model, Backend(device, precision, parse_tile_size(tile_size))
     )
-    _store(output, enhanced, axes, opened.spacing, image.name, made_how)
+    _store(output, enhanced, axes, opened, image.name, made_how)
 
 
 def open_images(
@@ -230,8 +240,9 @@ def open_images(
             f"{PANSHARPENING.name} the bands and then the panchromatic image."
         )
     *parts, b = (read(path, nodata=nodata) for path in paths)
-    for path, part in zip(paths, parts, strict=False):
-        check_pixel_sizes(part, b, (path.name, paths[-1].name))
+    if task == PANSHARPENING.name:
+        for path, part in zip(paths, parts, strict=False):
+            check_pixel_sizes(part, b, (path.name, paths[-1].name))
     if len(parts) == 1:
         return parts[0], b
     for path, part in zip(paths, parts, strict=False):
@@ -282,11 +293,6 @@ def _grid_of(shape: tuple[int, ...], steps: tuple[float, float]) -> WorldGrid:
     return WorldGrid(shape, scale=scale, translate=(scale - 1) / 2)
 
 
-def _result_axes(job: Job, a: ImageFile, b: ImageFile) -> str:
-    stack = max(a.axes.removesuffix("S"), b.axes.removesuffix("S"), key=len)
-    return f"{stack}S" if job.chroma else stack
-
-
 def carry_out(
     job: Job, model: str | None, backend: Backend, index: np.ndarray | None = None
 ) -> tuple[np.ndarray, str]:
@@ -303,8 +309,8 @@ def carry_out(
 
 
 def _store(
-    output: Path, image: np.ndarray, axes: str, spacing: Any, sources: str, made_how: str
+    output: Path, image: np.ndarray, axes: str, like: ImageFile, sources: str, made_how: str
 ) -> None:
     description = f"napari-gifnet {__version__}, from {sources}: {made_how}"
-    write(output, image, axes, spacing=spacing, description=description)
+    write(output, image, axes, like=like, description=description)
     typer.echo(written_text(f"{output}: {made_how}"))

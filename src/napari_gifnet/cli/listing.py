@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 from napari_gifnet.download import cache_dir
-from napari_gifnet.files.formats import Length, check_destination, make_folder, write
+from napari_gifnet.files.formats import (
+    ImageFile,
+    Length,
+    check_destination,
+    check_format,
+    make_folder,
+    write,
+)
 from napari_gifnet.files.samples import SampleImage, find_sample, list_samples, load_sample
 from napari_gifnet.models import DEFAULT_MODEL, list_models
 
@@ -47,6 +54,16 @@ def samples(
             "--output", "-o", metavar="DIR", help="The folder for the files, made if need be."
         ),
     ] = Path(),
+    suffix: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="SUFFIX",
+            help="What the names of the files end in: .tif, .nii.gz, .nrrd …; volumes keep their place "
+            "in the world in all but .tif.",
+            show_default=".png for planes, .tif for the rest",
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files that are there.")
     ] = False,
@@ -57,6 +74,7 @@ def samples(
     Examples:
       gifnet samples
       gifnet samples multi_focus -o pictures
+      gifnet samples pet_mri --format .nii.gz -o brain
       gifnet samples focus_stack -o pictures
     """
     if key is None:
@@ -66,12 +84,14 @@ def samples(
     with progress_bar("Downloading") as report:
         images = load_sample(sample, progress=report)
     make_folder(output)
+    ending = f".{suffix.lstrip('.')}" if suffix else None
     paths = [
-        output / f"{key}{side}{'.png' if image.data.ndim == 2 + image.rgb else '.tif'}"
+        output / f"{key}{side}{ending or ('.png' if image.data.ndim == 2 + image.rgb else '.tif')}"
         for side, image in zip(["_a", "_b"] if len(images) == 2 else [""], images, strict=True)
     ]
-    for path in paths:
+    for path, image in zip(paths, images, strict=True):
         check_destination(path, overwrite)
+        check_format(path, _axes(image), image.data.dtype)
     for path, image in zip(paths, images, strict=True):
         _write_sample(path, image, sample.provenance)
         typer.echo(f"{path}: {image.name}, {'×'.join(map(str, image.data.shape))}")
@@ -86,12 +106,25 @@ def _list_samples() -> None:
         typer.echo(f"{sample.key:24} {sample.title.removesuffix(' (download)')}; {where}")
 
 
-def _write_sample(path: Path, image: SampleImage, description: str) -> None:
+def _axes(image: SampleImage) -> str:
     axes = "".join({"band": "C"}.get(label, label.upper()) for label in image.axis_labels)
-    spacing = {}
-    if image.units != "pixel":
-        spacing = {
-            axis: Length(size, image.units) for axis, size in zip(axes, image.scale, strict=True)
-        }
-    axes += "S" if image.rgb else ""
-    write(path, image.data, axes, spacing=spacing, description=description)
+    return axes + "S" if image.rgb else axes
+
+
+def _write_sample(path: Path, image: SampleImage, description: str) -> None:
+    axes = _axes(image)
+    if image.units == "pixel":
+        write(path, image.data, axes, description=description)
+        return
+    from napari_gifnet.grids.world_grid import WorldGrid
+
+    sizes = zip(axes, image.scale, strict=False)
+    grid = WorldGrid(
+        image.data.shape[: len(image.scale)],
+        scale=image.scale,
+        translate=image.translate,
+        units=image.units,
+        name=image.name,
+    )
+    like = ImageFile(image.data, axes, {axis: Length(n, image.units) for axis, n in sizes}, grid)
+    write(path, image.data, axes, like=like, description=description)

@@ -32,13 +32,29 @@ class OwnColor(StrEnum):
     gray = "gray"
 
 
+class GridChoice(StrEnum):
+    """Whose grid the result is on."""
+
+    auto = "auto"
+    a = "a"
+    b = "b"
+    finer = "finer"
+
+
+class InterpolationName(StrEnum):
+    """How an image is brought onto another's grid."""
+
+    linear = "linear"
+    cubic = "cubic"
+
+
 Output = Annotated[
     Path,
     typer.Option(
         "--output",
         "-o",
         metavar="OUT",
-        help="The file to write: .tif, .png or .jpg; its name says the format.",
+        help="The file to write: .tif, .png, .jpg, .nii.gz, .nrrd or .mha; its name says the format.",
         show_default=False,
     ),
 ]
@@ -107,6 +123,16 @@ ColorPolicy = Annotated[
     ),
 ]
 OwnColorPolicy = Annotated[OwnColor, typer.Option(help="Keep the image's colour, or drop it.")]
+Grid = Annotated[
+    GridChoice,
+    typer.Option(
+        help="Whose grid the result is on, where the files lie on two: auto is the finer one for "
+        "pet_mri, else that of A."
+    ),
+]
+Interpolation = Annotated[
+    InterpolationName, typer.Option(help="Of the image that is brought onto the other's grid.")
+]
 DtypeName = Annotated[
     str | None,
     typer.Option(

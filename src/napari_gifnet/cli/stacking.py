@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +75,7 @@ def open_stack(images: list[ImageFile], paths: list[Path], axis: str | None) -> 
         check_pixel_sizes(first, image, (paths[0].name, path.name))
     masked = any(np.ma.isMaskedArray(image.data) for image in images)
     data = (np.ma.stack if masked else np.stack)([image.data for image in images])
-    return Stack(ImageFile(data, PLANES + first.axes, first.spacing), 0)
+    return Stack(replace(first, data=data, axes=PLANES + first.axes), 0)
 
 
 def _of_one_file(image: ImageFile, path: Path, axis: str | None) -> Stack:

@@ -86,7 +86,7 @@ def check_pixel_sizes(
             raise ImageError(
                 f"{names[0]} has {ours.value:.6g} {ours.unit} between its pixels along {axis}, "
                 f"{names[1]} {theirs.value:.6g} {theirs.unit}: expected images on the same grid; "
-                "resample one onto the other's, as the viewer does."
+                "correct the one that is wrong, or let gifnet fuse --grid resample one onto the other's."
             )
 
 

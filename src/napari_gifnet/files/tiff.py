@@ -11,6 +11,7 @@ import numpy as np
 
 from .image_file import FileError, ImageFile, mask_nodata, upright
 from .lengths import OME_NAMES, Length, as_number, convert, find_unit, is_size, make_length
+from .orientation import grid_of_spacing
 
 __all__ = ["read_tiff", "write_tiff"]
 
@@ -82,7 +83,10 @@ def _interpret(path: Path, tiff: Any, nodata: float | None) -> ImageFile:
     if turn in (5, 6, 7, 8):
         other = {"Y": "X", "X": "Y"}
         spacing = {other.get(axis, axis): length for axis, length in spacing.items()}
-    return ImageFile(data, axes, {axis: spacing[axis] for axis in axes if axis in spacing})
+    spacing = {axis: spacing[axis] for axis in axes if axis in spacing}
+    letters = axes.removesuffix("S")
+    grid = grid_of_spacing(data.shape[: len(letters)], letters, spacing, path.stem)
+    return ImageFile(data, axes, spacing, grid)
 
 
 def _check_size(path: Path, series: Any) -> None:
