@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,13 @@ from .image_file import FileError, full_suffix
 __all__ = ["check_destination", "complete_file", "make_folder"]
 
 
-def check_destination(path: Path, overwrite: bool = False, sources: Sequence[Path] = ()) -> None:
+def check_destination(
+    path: Path,
+    overwrite: bool = False,
+    sources: Sequence[Path] = (),
+    *,
+    replaces_folder: bool = False,
+) -> None:
     """Raise FileError, before any work is done, if a file of that name cannot be written.
 
     Parameters
@@ -25,10 +32,12 @@ def check_destination(path: Path, overwrite: bool = False, sources: Sequence[Pat
         Whether a file of that name may be replaced.
     sources : sequence of Path
         The files that are read, none of which is replaced.
+    replaces_folder : bool
+        What is written is a folder, and the one that is there is of its kind.
     """
     try:
         there = os.path.lexists(path)
-        if path.is_dir():
+        if path.is_dir() and not replaces_folder:
             raise FileError(f"{path} is a folder: expected the name of a file.")
         if there:
             os.lstat(path)
@@ -38,7 +47,7 @@ def check_destination(path: Path, overwrite: bool = False, sources: Sequence[Pat
         raise FileError(f"{path} is a link to a file that is not there: choose another name.")
     if there and any(source.exists() and path.samefile(source) for source in sources):
         raise FileError(f"{path} is one of the images that are read: choose another name.")
-    if there and not path.is_file():
+    if there and not (path.is_dir() if replaces_folder else path.is_file()):
         raise FileError(f"{path} is no ordinary file: choose another name.")
     if there and not overwrite:
         raise FileError(f"{path} exists already: choose another name, or add --overwrite.")
@@ -67,19 +76,26 @@ def make_folder(path: Path) -> None:
 
 @contextmanager
 def complete_file(path: Path) -> Iterator[Path]:
-    """Yield a name beside `path`, and move the file written there to it if all went well.
+    """Yield a name beside `path`, and move the file or folder written there to it if all went well.
 
     The temporary name is short, whatever the length of the other, and ends in the same suffix.
     """
-    temporary = _temporary_name(path)
+    temporary, former = _temporary_name(path), _temporary_name(path)
     try:
         yield temporary
+        if temporary.is_dir() and path.is_dir():
+            path.replace(former)  # a folder takes the place of none that holds something
         temporary.replace(path)
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        if former.is_dir() and not path.exists():
+            former.replace(path)
+        for left in (temporary, former):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                left.unlink(missing_ok=True)
 
 
 def _check_name(path: Path) -> None:

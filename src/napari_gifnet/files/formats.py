@@ -1,4 +1,4 @@
-"""Image files in and out: TIFF, PNG and JPEG; volumes of NIfTI, NRRD, MetaImage and DICOM."""
+"""Image files in and out: TIFF, PNG and JPEG; volumes; OME-Zarr."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from napari_gifnet.planes.ranges import from_unit
 
 from . import destinations
 from .destinations import complete_file, make_folder
-from .dicom import read_dicom
+from .dicom import is_dicom_folder, read_dicom
 from .image_file import FileError, ImageFile, full_suffix, written_text
 from .itk import read_itk, write_itk
 from .lengths import Length
 from .nifti import read_nifti, write_nifti
+from .ome_zarr import VERSION_TAG, VERSIONS, is_zarr, read_ome_zarr, write_ome_zarr
 from .orientation import stored_like
 from .photographs import read_photograph, write_photograph
 from .tiff import read_tiff, write_tiff
@@ -31,6 +32,7 @@ __all__ = [
     "check_destination",
     "check_format",
     "find_format",
+    "is_image_folder",
     "make_folder",
     "read",
     "write",
@@ -65,6 +67,7 @@ _NIFTI = Format("NIfTI", ("float32", "float64", *_INTEGERS), "CTZ", ("uint8",))
 _NRRD = Format("NRRD", ("float32", "float64", *_INTEGERS), "TZ", ("uint8",))
 _META = Format("MetaImage", ("float32", "float64", *_INTEGERS), "TZ", ("uint8",))
 _DICOM = Format("DICOM", ())
+_ZARR = Format("OME-Zarr", ("float32", "float16", "float64", *_INTEGERS), "TCZ")
 
 FORMATS = {
     ".tif": _TIFF,
@@ -79,20 +82,35 @@ FORMATS = {
     ".mha": _META,
     ".mhd": Format("MetaImage", ()),
     ".dcm": _DICOM,
+    ".zarr": _ZARR,
 }
-"""Every format by the suffix of its files; a folder is a series of DICOM."""
+"""Every format by the suffix of its files; a folder is one of OME-Zarr, or a series of DICOM."""
 
 
 def find_format(path: Path) -> Format:
     """Return the format of a file by its suffix; raise FileError if it is not one of ours."""
-    if full_suffix(path) not in FORMATS and path.is_dir():
-        return _DICOM
+    if full_suffix(path) != ".zarr" and _is_folder(path):
+        return _ZARR if is_zarr(path) else _DICOM
     try:
         return FORMATS[full_suffix(path)]
     except KeyError:
         raise FileError(
             f"{path} is of an unknown format: expected a name that ends in {', '.join(FORMATS)}."
         ) from None
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # no file can be of that name
+        return False
+
+
+def is_image_folder(path: Path) -> bool:
+    """Whether a folder is one image: an OME-Zarr, or a series of DICOM."""
+    return path.is_dir() and (
+        full_suffix(path) == ".zarr" or is_zarr(path) or is_dicom_folder(path)
+    )
 
 
 def read(path: str | Path, *, nodata: float | None = None) -> ImageFile:
@@ -102,7 +120,7 @@ def read(path: str | Path, *, nodata: float | None = None) -> ImageFile:
     ----------
     path : str or Path
         A TIFF (the first series of a file that has several), a PNG or a JPEG; a volume of NIfTI, NRRD
-        or MetaImage; the folder of a series of DICOM, or a file of it.
+        or MetaImage; the folder of a series of DICOM, or a file of it; the folder of an OME-Zarr.
     nodata : float, optional
         The value of missing pixels; by default what a TIFF says itself (GDAL_NODATA).
 
@@ -158,6 +176,7 @@ _READERS = {
     "NRRD": read_itk,
     "MetaImage": read_itk,
     "DICOM": read_dicom,
+    "OME-Zarr": read_ome_zarr,
 }
 
 
@@ -169,6 +188,7 @@ def write(
     spacing: Mapping[str, Length] | None = None,
     description: str = "",
     like: ImageFile | None = None,
+    ome_zarr: str | None = None,
 ) -> None:
     """Write an image file; it appears under its name when it is complete, in the place of another.
 
@@ -190,6 +210,8 @@ def write(
     like : ImageFile, optional
         An image on whose grid the data lie: its place in the world, the orientation of its file, its
         colour profile and its geographic tags are kept where the format can hold them.
+    ome_zarr : {"0.5", "0.4"}, optional
+        The version of an OME-Zarr; by default that of `like`, or else 0.5.
 
     Raises
     ------
@@ -224,6 +246,9 @@ def write(
         if form is _TIFF:
             as_ome = path.name.lower().endswith((".ome.tif", ".ome.tiff"))
             lost = write_tiff(temporary, data, axes, spacing, description, as_ome)
+        elif form is _ZARR:
+            version = ome_zarr or like.tags.get(VERSION_TAG, VERSIONS[0])
+            lost = write_ome_zarr(temporary, data, axes, like, spacing, description, version)
         elif form.colors:
             orientation = stored_like(like, data.shape, axes, spacing)
             writer = write_nifti if form is _NIFTI else write_itk
@@ -239,13 +264,14 @@ def write(
 def check_destination(path: Path, overwrite: bool = False, sources: Sequence[Path] = ()) -> None:
     """Raise FileError, before any work is done, if a file of that name cannot be written."""
     form = find_format(path)
-    if not form.dtypes and not path.is_dir():
+    if not form.dtypes and not _is_folder(path):
         written = [suffix for suffix, other in FORMATS.items() if other.dtypes]
         raise FileError(
             f"{path}: {full_suffix(path)} is read, but not written: expected a name that ends in "
             f"{', '.join(written)}."
         )
-    destinations.check_destination(path, overwrite, sources)
+    replaced = form is _ZARR and _is_folder(path) and (is_zarr(path) or not any(path.iterdir()))
+    destinations.check_destination(path, overwrite, sources, replaces_folder=replaced)
 
 
 def check_format(path: Path, axes: str, dtype: np.dtype) -> None:

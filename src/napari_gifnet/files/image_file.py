@@ -49,7 +49,8 @@ class ImageFile:
     profile : bytes, optional
         The ICC profile of the colours, or of the grays.
     tags : dict
-        Of a TIFF, what it says of the ground it shows: GeoTIFF's and GDAL's tags, by number.
+        What else the file says that a result of the same format keeps: of a TIFF the tags of GeoTIFF
+        and GDAL, by number; of an OME-Zarr its version.
     """
 
     data: Any
@@ -58,7 +59,7 @@ class ImageFile:
     grid: WorldGrid | None = None
     orientation: Orientation | None = None
     profile: bytes | None = field(default=None, repr=False)
-    tags: Mapping[int, Any] = field(default_factory=dict, repr=False)
+    tags: Mapping[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
     def in_color(self) -> bool:

@@ -76,7 +76,7 @@ def place_pair(
         `grid` or `interpolation` is not understood.
     """
     if task != PANSHARPENING.name and on_two_grids(a, b):
-        if grid == "auto" and a.orientation is None and b.orientation is None:
+        if grid == "auto" and not (_says_where(a) or _says_where(b)):
             _check_sizes(a, b, names)
         return _resampled(a, b, names, grid, interpolation, task)
     note = _missing_place(a, b, names)
@@ -91,6 +91,12 @@ def place_pair(
     longer = max(first.axes.removesuffix("S"), second.axes.removesuffix("S"), key=len)
     spacing = first.spacing | second.spacing
     return FilePair(inputs, longer, replace(like, spacing=spacing), (note,) if note else ())
+
+
+def _says_where(image: ImageFile) -> bool:
+    """Whether a file tells more than how far its pixels lie apart."""
+    moved = image.grid is not None and bool(image.grid.translate.any())
+    return image.orientation is not None or moved
 
 
 def _check_sizes(a: ImageFile, b: ImageFile, names: tuple[str, str]) -> None:
@@ -115,7 +121,7 @@ def _missing_place(a: ImageFile, b: ImageFile, names: tuple[str, str]) -> str | 
                 f"{format_sides(image.sides)} where {placed} has {format_sides(other.sides)}: "
                 "expected images on the same grid, or files that both have sizes of pixels."
             )
-        if other.orientation is not None:
+        if _says_where(other):
             return f"{letter} does not say where it lies and is taken to lie as the other"
     return None
 
