@@ -19,7 +19,7 @@ from .image_file import FileError, ImageFile, full_suffix, written_text
 from .itk import read_itk, write_itk
 from .lengths import Length
 from .nifti import read_nifti, write_nifti
-from .ome_zarr import VERSION_TAG, VERSIONS, is_zarr, read_ome_zarr, write_ome_zarr
+from .ome_zarr import VERSION_TAG, VERSIONS, is_ome_zarr, is_zarr, read_ome_zarr, write_ome_zarr
 from .orientation import stored_like
 from .photographs import read_photograph, write_photograph
 from .tiff import read_tiff, write_tiff
@@ -108,9 +108,7 @@ def _is_folder(path: Path) -> bool:
 
 def is_image_folder(path: Path) -> bool:
     """Whether a folder is one image: an OME-Zarr, or a series of DICOM."""
-    return path.is_dir() and (
-        full_suffix(path) == ".zarr" or is_zarr(path) or is_dicom_folder(path)
-    )
+    return _is_folder(path) and (is_ome_zarr(path) or is_dicom_folder(path))
 
 
 def read(path: str | Path, *, nodata: float | None = None) -> ImageFile:

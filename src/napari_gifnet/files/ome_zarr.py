@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from .image_file import FileError, ImageFile, mask_nodata
 from .lengths import Length, as_number, find_unit, is_size
 from .orientation import SPATIAL, grid_of_spacing
 
-__all__ = ["VERSIONS", "is_zarr", "read_ome_zarr", "write_ome_zarr"]
+__all__ = ["VERSIONS", "is_ome_zarr", "is_zarr", "read_ome_zarr", "write_ome_zarr"]
 
 VERSIONS = ("0.5", "0.4")
 """Those that are understood, the one that is written first."""
@@ -57,6 +58,20 @@ _UNITS = {
 def is_zarr(path: Path) -> bool:
     """Whether a folder is one of zarr, by the files that every group has."""
     return any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zattrs"))
+
+
+def is_ome_zarr(path: Path) -> bool:
+    """Whether a folder says of itself that it holds an image of OME-Zarr; zarr is not needed."""
+    for name in ("zarr.json", ".zattrs"):
+        try:
+            found = json.loads((path / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        found = found.get("attributes", {}) if name == "zarr.json" else found
+        found = found.get("ome", found)
+        if "multiscales" in found or "bioformats2raw.layout" in found:
+            return True
+    return False
 
 
 def read_ome_zarr(path: Path, nodata: float | None = None) -> ImageFile:
