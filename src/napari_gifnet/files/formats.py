@@ -243,7 +243,7 @@ def write(
     with complete_file(path) as temporary:
         if form is _TIFF:
             as_ome = path.name.lower().endswith((".ome.tif", ".ome.tiff"))
-            lost = write_tiff(temporary, data, axes, spacing, description, as_ome)
+            lost = write_tiff(temporary, data, axes, spacing, description, as_ome, like)
         elif form is _ZARR:
             version = ome_zarr or like.tags.get(VERSION_TAG, VERSIONS[0])
             lost = write_ome_zarr(temporary, data, axes, like, spacing, description, version)
@@ -252,8 +252,8 @@ def write(
             writer = write_nifti if form is _NIFTI else write_itk
             lost = writer(temporary, data, axes, orientation, spacing, description)
         else:
-            write_photograph(temporary, data, description)
-            lost = [axis for axis, length in spacing.items() if length.unit != "inch"]
+            lost = write_photograph(temporary, data, description, like.profile)
+            lost += [axis for axis, length in spacing.items() if length.unit != "inch"]
     if lost:
         things = ", ".join(f"the pixel size along {it}" if len(it) == 1 else it for it in lost)
         warnings.warn(f"{path} was written without {things}, which it cannot hold.", stacklevel=2)

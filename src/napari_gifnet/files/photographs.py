@@ -11,6 +11,7 @@ import numpy as np
 from napari_gifnet.errors import MissingDependencyError
 
 from .image_file import FileError, ImageFile, mask_nodata, upright
+from .kept_tags import fitting_profile
 
 __all__ = ["read_photograph", "write_photograph"]
 
@@ -29,14 +30,15 @@ def read_photograph(path: Path, nodata: float | None = None) -> ImageFile:
     nodata : float, optional
         The value of missing pixels.
     """
-    data = _read_pixels(path)
+    data, profile = _read_pixels(path)
     in_color = data.ndim == 3
     if nodata is not None:
         data = mask_nodata(data, nodata, in_color)
-    return ImageFile(data, "YXS" if in_color else "YX")
+    return ImageFile(data, "YXS" if in_color else "YX", profile=profile)
 
 
-def _read_pixels(path: Path) -> np.ndarray:
+def _read_pixels(path: Path) -> tuple[np.ndarray, bytes | None]:
+    """Return the pixels, and the ICC profile of their colours."""
     from PIL import Image, ImageOps
 
     with path.open("rb") as file:
@@ -48,15 +50,18 @@ def _read_pixels(path: Path) -> np.ndarray:
             warnings.simplefilter("ignore")
             # Pillow opens much else, and hands some of it to other programs.
             with Image.open(path, formats=("PNG", "JPEG")) as image:
+                profile = image.info.get("icc_profile")
                 if depth == 16 and color_type != 0:  # Pillow would make it 8 bits
                     image.load()
-                    return _read_deep_png(path, int(image.getexif().get(_ORIENTATION, 1)))
+                    turn = int(image.getexif().get(_ORIENTATION, 1))
+                    return _read_deep_png(path, turn), profile
                 picture = ImageOps.exif_transpose(image)
     except Image.DecompressionBombError:
         raise FileError(f"{path} has too many pixels for this format: save it as a TIFF.") from None
     if picture.mode in ("1", "L", "I", "F") or picture.mode.startswith("I;16"):
-        return np.asarray(picture)
-    return np.asarray(picture.convert("L" if picture.mode in ("LA", "La") else "RGB"))
+        return np.asarray(picture), profile
+    mode = "L" if picture.mode in ("LA", "La") else "RGB"
+    return np.asarray(picture.convert(mode)), profile
 
 
 def _read_deep_png(path: Path, orientation: int) -> np.ndarray:
@@ -66,8 +71,10 @@ def _read_deep_png(path: Path, orientation: int) -> np.ndarray:
     return upright(data, 0, orientation)
 
 
-def write_photograph(path: Path, data: np.ndarray, description: str) -> None:
-    """Write a PNG or, if the name says so, a JPEG.
+def write_photograph(
+    path: Path, data: np.ndarray, description: str, profile: bytes | None = None
+) -> list[str]:
+    """Write a PNG or, if the name says so, a JPEG; return what it could not keep.
 
     Parameters
     ----------
@@ -76,19 +83,25 @@ def write_photograph(path: Path, data: np.ndarray, description: str) -> None:
         uint8, or uint16 for a PNG.
     description : str
         Cut short where a JPEG cannot hold all of it.
+    profile : bytes, optional
+        The ICC profile, kept where it fits the data.
     """
     from PIL import Image, PngImagePlugin
 
     if data.dtype == np.uint16 and data.ndim == 3:
         path.write_bytes(_imagecodecs().png_encode(data))
-        return
+        return [] if profile is None else ["the colour profile"]
+    profile = fitting_profile(profile, data.ndim == 3)
     comment = description.encode()[:_LONGEST_COMMENT].decode(errors="ignore")
     options: dict[str, Any] = {"quality": 95, "subsampling": 0, "comment": comment}
     if path.suffix.lower() == ".png":
         info = PngImagePlugin.PngInfo()
         info.add_itxt("Description", description)
         options = {"pnginfo": info}
+    if profile:
+        options["icc_profile"] = profile
     Image.fromarray(np.ascontiguousarray(data)).save(path, **options)
+    return []
 
 
 def _imagecodecs() -> Any:

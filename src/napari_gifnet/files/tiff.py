@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .image_file import FileError, ImageFile, mask_nodata, upright
+from .kept_tags import PROFILE, fitting_profile, ground_tags, tags_for_writing
 from .lengths import OME_NAMES, Length, as_number, convert, find_unit, is_size, make_length
 from .orientation import grid_of_spacing
 
@@ -86,7 +87,8 @@ def _interpret(path: Path, tiff: Any, nodata: float | None) -> ImageFile:
     spacing = {axis: spacing[axis] for axis in axes if axis in spacing}
     letters = axes.removesuffix("S")
     grid = grid_of_spacing(data.shape[: len(letters)], letters, spacing, path.stem)
-    return ImageFile(data, axes, spacing, grid)
+    tags = ground_tags(page) if turn == 1 else {}
+    return ImageFile(data, axes, spacing, grid, None, page.tags.valueof(PROFILE, None), tags)
 
 
 def _check_size(path: Path, series: Any) -> None:
@@ -249,6 +251,7 @@ def write_tiff(
     spacing: Mapping[str, Length],
     description: str,
     as_ome: bool,
+    like: ImageFile,
 ) -> list[str]:
     """Write a TIFF: of OME, of ImageJ where that can hold the data, or a plain one.
 
@@ -265,7 +268,10 @@ def write_tiff(
         "photometric": "rgb" if axes.endswith("S") else "minisblack",
         "ome": False,
         "imagej": False,
+        "extratags": tags_for_writing(like.tags, data.dtype),
     }
+    if profile := fitting_profile(like.profile, axes.endswith("S")):
+        options["iccprofile"] = profile
     metadata: dict[str, Any] = {"axes": axes}
     ordered = axes == "".join(axis for axis in "TZCYXS" if axis in axes)
     if (

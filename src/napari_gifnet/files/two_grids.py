@@ -9,6 +9,7 @@ from napari_gifnet.planes.image import ImagePlanes, format_sides, open_image
 from napari_gifnet.planes.tasks import PANSHARPENING
 
 from .image_file import ImageFile
+from .kept_tags import differ_on_the_ground
 from .matching import align_axes, check_pixel_sizes
 from .orientation import SPATIAL
 
@@ -87,10 +88,21 @@ def place_pair(
         open_image(first.data, first.in_color, "A"),
         open_image(second.data, second.in_color, "B"),
     )
-    like = b if b.grid is not None or a.grid is None else a
+    like, other = (b, a) if b.grid is not None or a.grid is None else (a, b)
+    notes = [note] if note else []
+    if differ_on_the_ground(a.tags, b.tags):
+        notes.append("A and B lie elsewhere on the ground by their tags and are taken as aligned")
     longer = max(first.axes.removesuffix("S"), second.axes.removesuffix("S"), key=len)
     spacing = first.spacing | second.spacing
-    return FilePair(inputs, longer, replace(like, spacing=spacing), (note,) if note else ())
+    tags = {**other.tags, **like.tags}
+    like = replace(like, spacing=spacing, tags=tags, profile=_profile(like, other))
+    return FilePair(inputs, longer, like, tuple(notes))
+
+
+def _profile(like: ImageFile, other: ImageFile) -> bytes | None:
+    """Return the profile of the image in colour; of two, or none, that on whose grid the result is."""
+    in_color = [image for image in (like, other) if image.in_color] or [like]
+    return in_color[0].profile
 
 
 def _says_where(image: ImageFile) -> bool:
@@ -159,7 +171,8 @@ def _resampled(
     own, others = like.axes.removesuffix("S"), other.axes.removesuffix("S")
     letters = max(own, others, key=len)
     spacing = {axis: n for axis, n in (other.spacing | like.spacing).items() if axis in letters}
-    return FilePair(inputs, letters, replace(like, grid=grid, spacing=spacing), tuple(notes))
+    like = replace(like, grid=grid, spacing=spacing, profile=_profile(like, other))
+    return FilePair(inputs, letters, like, tuple(notes))
 
 
 def _check_axes(a: ImageFile, b: ImageFile, names: tuple[str, str]) -> None:
