@@ -1,5 +1,6 @@
 """Volumes in a real viewer: opened by the plugin's reader, fused as the shell fuses their files."""
 
+import shlex
 import sys
 
 import numpy as np
@@ -13,6 +14,7 @@ from napari_gifnet.files.samples import load_sample
 from napari_gifnet.grids.world_grid import WorldGrid
 from napari_gifnet.viewer import fuse_layers
 from napari_gifnet.viewer.layers.reader import get_reader
+from napari_gifnet.viewer.layers.recipes import as_command
 
 nib = pytest.importorskip("nibabel")
 
@@ -67,13 +69,17 @@ def test_the_viewer_and_the_shell_give_the_same_bits(
         normalization="plane",
         lazy=False,
     )
-    out = tmp_path / "fused.nii.gz"
+    out, again = tmp_path / "fused.nii.gz", tmp_path / "again.nii"
     words = ["fuse", *files, "--task", "pet_mri", "--model", "mean", "-o", out]
     words += ["--interpolation", interpolation]
     words += [f"--intensity={low!r},{high!r}" for low, high in ranges]
     done = CliRunner().invoke(app, [str(word) for word in words])
     assert done.exit_code == 0, done.output
     np.testing.assert_array_equal(read(out).data, layer.data)
+    command = as_command(layer.metadata["napari_gifnet"]).replace("fused.tif", str(again))
+    done = CliRunner().invoke(app, shlex.split(command)[1:])
+    assert done.exit_code == 0, done.output
+    np.testing.assert_array_equal(read(again).data, layer.data)
     viewer.open(out, plugin=PLUGIN)
     np.testing.assert_allclose(
         WorldGrid.from_layer(viewer.layers[-1]).matrix,

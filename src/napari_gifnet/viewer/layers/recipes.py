@@ -12,6 +12,8 @@ import numpy as np
 from napari_gifnet.errors import GIFNetError, OptionError
 from napari_gifnet.files.formats import ImageFile, read
 from napari_gifnet.files.matching import align_axes, check_pixel_sizes
+from napari_gifnet.files.two_grids import on_two_grids
+from napari_gifnet.grids.pairs import same_grid
 from napari_gifnet.models import DEFAULT_MODEL, STACK_MODEL
 
 from .colormaps import LOOKED_AT
@@ -129,6 +131,8 @@ def as_command(record: Record) -> str:
     for each in inputs:
         low, high = _numbers(each["range"])
         words.append(f"--intensity={low!r},{high!r}")
+    if any(each["resampled"] for each in inputs):
+        words += ["--grid", parameters["grid"], "--interpolation", parameters["interpolation"]]
     if parameters["color"] == "gray" or (len(inputs) == 2 and parameters["color"] != "auto"):
         words += ["--color", parameters["color"]]
     if record["model"] != (STACK_MODEL if stacked else DEFAULT_MODEL):
@@ -200,8 +204,6 @@ def why_no_command(record: Record) -> str | None:
             return f"layer {each['layer']!r} was not opened from a file"
     if len({each["path"] for each in inputs}) < len(inputs):
         return f"both layers are from one file, {inputs[0]['path']}"
-    if any(each["resampled"] for each in inputs):
-        return "the layers are on different grids, and files are not resampled"
     if not _is_whole(record):
         return "only a part of the layers was computed"
     if not _has_usual_planes(record):
@@ -250,12 +252,18 @@ def find_difference(sources: Sequence[Source]) -> str | None:
     if len(images) == 2:
         first, second = images
         names = sources[0].facts["path"], sources[1].facts["path"]
-        first, second = images
+        resampled = not same_grid(sources[0].grid, sources[1].grid)
         try:
-            check_pixel_sizes(first, second, names)
-            align_axes(first, second, names)
+            if not resampled:
+                check_pixel_sizes(first, second, names)
+                align_axes(first, second, names)
         except GIFNetError as error:
             return str(error).partition(":")[0]
+        if resampled or on_two_grids(first, second):
+            for source, image in zip(sources, images, strict=True):
+                if image.grid is None or not same_grid(image.grid, source.grid):
+                    path = source.facts["path"]
+                    return f"on different grids, {source.name!r} lies elsewhere than {path} says"
     return None
 
 
