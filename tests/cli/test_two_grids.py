@@ -240,3 +240,21 @@ def test_the_sample_as_volumes(tmp_path):
     assert "142 planes of 208×168 pixels" in gifnet("fuse", *files, *options)
     told = gifnet("samples", "infrared_visible", "--format", "gif", "-o", tmp_path, code=2)
     assert "unknown format" in told
+
+
+def test_a_result_in_ome_zarr_is_fused_again(phantom, tmp_path):
+    pytest.importorskip("zarr", minversion="3")
+    files = [
+        save(tmp_path / f"{name}.nii", *each) for name, each in zip("ab", phantom, strict=True)
+    ]
+    out = tmp_path / "fused.ome.zarr"
+    for more in ((), ("--overwrite",)):
+        gifnet("fuse", *files, "--task", "pet_mri", "--model", "mean", "-o", out, *more)
+    told = gifnet("fuse", *files, "--model", "mean", "-o", out, code=2)
+    assert "exists already: choose another name, or add --overwrite" in told
+    first = read(out)
+    np.testing.assert_allclose(first.grid.matrix, read(files[1]).grid.matrix, atol=1e-6)
+    line = gifnet("fuse", out, files[1], "--model", "mean", "-o", tmp_path / "again.nii.gz")
+    assert "resampled" not in line  # both lie on one grid
+    expected = (np.asarray(first.data) + read(files[1]).data / np.float32(255)) / 2
+    np.testing.assert_allclose(read(tmp_path / "again.nii.gz").data, expected, atol=1e-6)
