@@ -113,7 +113,9 @@ def test_a_turned_volume_is_written_without_its_turn():
 def test_an_image_of_another_program_whose_axes_and_transformations_are_its_own():
     group = zarr.create_group("other.zarr", zarr_format=2)
     values = np.arange(2 * 5 * 6, dtype=np.uint16).reshape(2, 5, 6)
-    group.create_array("full", data=values, chunks=(1, 5, 6))
+    group.create_array("full", shape=values.shape, dtype=values.dtype, chunks=(1, 5, 6))[...] = (
+        values
+    )
     axes = [{"name": "c", "type": "channel"}, {"name": "y", "type": "space", "unit": "nanometer"}]
     axes.append({"name": "x", "type": "space", "unit": "nanometer"})
     own = [{"type": "scale", "scale": [1, 2, 3]}, {"type": "translation", "translation": [0, 4, 6]}]

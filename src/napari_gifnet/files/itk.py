@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -174,5 +175,5 @@ def write_itk(
     try:
         sitk.WriteImage(image, str(path), useCompression=True)
     except RuntimeError as error:
-        raise OSError(itk_reason(error)) from error
+        raise OSError(errno.EIO, itk_reason(error)) from error
     return ["T"] if "T" in spacing else []
