@@ -191,6 +191,7 @@ def write_series(folder, volume):
         module.write_slice(folder / name, plane, position, slope=1, intercept=-1024)
 
 
+@pytest.mark.filterwarnings("ignore:.*without its place in the world")
 def test_files_of_which_one_has_no_place(tmp_path, phantom):
     mri = save(tmp_path / "mri.nii", *phantom[1])
     write(tmp_path / "same.tif", np.zeros((36, 52, 42), np.uint8), "ZYX")
@@ -201,6 +202,27 @@ def test_files_of_which_one_has_no_place(tmp_path, phantom):
     assert read(tmp_path / "f.tif").spacing["Z"] == Length(4, "mm")
     told = gifnet("fuse", mri, tmp_path / "other.tif", *options, "--overwrite", code=2)
     assert "other.tif (B) does not say where its pixels lie, and has planes of 50×42" in told
+
+
+def test_a_format_without_places_says_that_it_loses_one(tmp_path, phantom):
+    mri = read(save(tmp_path / "mri.nii", *phantom[1]))
+    with pytest.warns(UserWarning, match="written without its place in the world, which it cannot"):
+        write(tmp_path / "mri.tif", mri.data, "ZYX", like=mri)
+    assert read(tmp_path / "mri.tif").spacing == mri.spacing
+
+
+def test_a_plane_for_a_whole_volume_leaves_the_volumes_place(tmp_path, phantom):
+    """The plane lies on the same grid as far as it goes; the result is the volume's."""
+    pytest.importorskip("zarr", minversion="3")
+    spacing = {axis: Length(2, "mm") for axis in "ZYX"}
+    volume = np.random.default_rng(0).random((4, 20, 30), np.float32)
+    write(tmp_path / "a.tif", volume, "ZYX", spacing=spacing)
+    write(tmp_path / "b.tif", volume[0], "YX", spacing={a: spacing[a] for a in "YX"})
+    for name in ("f.zarr", "f.nii"):
+        gifnet(
+            "fuse", tmp_path / "a.tif", tmp_path / "b.tif", "--model", "mean", "-o", tmp_path / name
+        )
+        assert read(tmp_path / name).spacing == spacing
 
 
 def test_tiffs_of_other_sizes_lie_from_their_first_pixels_on(tmp_path):

@@ -16,6 +16,7 @@ from napari_gifnet.files.formats import (
     make_folder,
     write,
 )
+from napari_gifnet.files.image_file import full_suffix
 from napari_gifnet.files.samples import SampleImage, find_sample, list_samples, load_sample
 from napari_gifnet.models import DEFAULT_MODEL, list_models
 
@@ -126,5 +127,7 @@ def _write_sample(path: Path, image: SampleImage, description: str) -> None:
         units=image.units,
         name=image.name,
     )
-    like = ImageFile(image.data, axes, {axis: Length(n, image.units) for axis, n in sizes}, grid)
+    spacing = {axis: Length(n, image.units) for axis, n in sizes}
+    holds_places = full_suffix(path) not in (".tif", ".tiff")
+    like = ImageFile(image.data, axes, spacing, grid if holds_places else None)
     write(path, image.data, axes, like=like, description=description)

@@ -254,6 +254,8 @@ def write(
         else:
             lost = write_photograph(temporary, data, description, like.profile)
             lost += [axis for axis, length in spacing.items() if length.unit != "inch"]
+        if like.says_where and form in (_TIFF, _PNG, _JPEG):
+            lost.append("its place in the world")
     if lost:
         things = ", ".join(f"the pixel size along {it}" if len(it) == 1 else it for it in lost)
         warnings.warn(f"{path} was written without {things}, which it cannot hold.", stacklevel=2)

@@ -67,6 +67,12 @@ class ImageFile:
         return self.axes.endswith("S")
 
     @property
+    def says_where(self) -> bool:
+        """Whether it is known where the pixels lie, and not only how far they lie apart."""
+        moved = self.grid is not None and bool(self.grid.translate.any())
+        return self.orientation is not None or moved
+
+    @property
     def leading(self) -> str:
         """The letters of the axes in front of the planes."""
         return self.axes.removesuffix("S")[:-2]

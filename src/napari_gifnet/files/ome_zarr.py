@@ -269,8 +269,8 @@ def _placed(
     scale = np.array([spacing[axis].value if axis in units else 1.0 for axis in letters])
     origin = np.zeros(len(letters))
     grid = like.grid
-    if grid is not None:
-        count = sum(axis in letters for axis in SPATIAL)
+    count = sum(axis in letters for axis in SPATIAL)
+    if grid is not None and grid.ndim >= count:
         origin[-count:] = grid.matrix[-1 - count : -1, -1]
         steps = grid.matrix[-1 - count : -1, -1 - count : -1]
         aside = steps - np.diag(np.diag(steps))

@@ -77,7 +77,7 @@ def place_pair(
         `grid` or `interpolation` is not understood.
     """
     if task != PANSHARPENING.name and on_two_grids(a, b):
-        if grid == "auto" and not (_says_where(a) or _says_where(b)):
+        if grid == "auto" and not (a.says_where or b.says_where):
             _check_sizes(a, b, names)
         return _resampled(a, b, names, grid, interpolation, task)
     note = _missing_place(a, b, names)
@@ -88,7 +88,7 @@ def place_pair(
         open_image(first.data, first.in_color, "A"),
         open_image(second.data, second.in_color, "B"),
     )
-    like, other = (b, a) if b.grid is not None or a.grid is None else (a, b)
+    other, like = sorted((a, b), key=lambda image: image.grid.ndim if image.grid else 0)
     notes = [note] if note else []
     if differ_on_the_ground(a.tags, b.tags):
         notes.append("A and B lie elsewhere on the ground by their tags and are taken as aligned")
@@ -103,12 +103,6 @@ def _profile(like: ImageFile, other: ImageFile) -> bytes | None:
     """Return the profile of the image in colour; of two, or none, that on whose grid the result is."""
     in_color = [image for image in (like, other) if image.in_color] or [like]
     return in_color[0].profile
-
-
-def _says_where(image: ImageFile) -> bool:
-    """Whether a file tells more than how far its pixels lie apart."""
-    moved = image.grid is not None and bool(image.grid.translate.any())
-    return image.orientation is not None or moved
 
 
 def _check_sizes(a: ImageFile, b: ImageFile, names: tuple[str, str]) -> None:
@@ -133,7 +127,7 @@ def _missing_place(a: ImageFile, b: ImageFile, names: tuple[str, str]) -> str | 
                 f"{format_sides(image.sides)} where {placed} has {format_sides(other.sides)}: "
                 "expected images on the same grid, or files that both have sizes of pixels."
             )
-        if _says_where(other):
+        if other.says_where:
             return f"{letter} does not say where it lies and is taken to lie as the other"
     return None
 
