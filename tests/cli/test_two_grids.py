@@ -154,6 +154,14 @@ def test_whose_grid_and_how_can_be_said(phantom, tmp_path):
     np.testing.assert_allclose(fused.data, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("sides", ["ab", "ba"])
+def test_the_finer_grid_is_kept_whichever_side_it_is(phantom, tmp_path, sides):
+    files = {n: save(tmp_path / f"{n}.nii", *each) for n, each in zip("ab", phantom, strict=True)}
+    out = tmp_path / "fused.nii"
+    gifnet("fuse", *(files[side] for side in sides), "--model", "mean", "-o", out)
+    np.testing.assert_array_equal(nib.load(out).affine, nib.load(files["b"]).affine)
+
+
 def test_a_series_of_dicom_is_fused_with_a_nifti(tmp_path):
     from napari_gifnet.grids.pairs import same_grid
 

@@ -126,8 +126,8 @@ OwnColorPolicy = Annotated[OwnColor, typer.Option(help="Keep the image's colour,
 Grid = Annotated[
     GridChoice,
     typer.Option(
-        help="Whose grid the result is on, where the files lie on two: auto is the finer one for "
-        "pet_mri, else that of A."
+        help="Whose grid the result is on, where the files lie on two: auto is the finer one, for "
+        "pansharpening that of B."
     ),
 ]
 Interpolation = Annotated[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from napari_gifnet.errors import ImageError, OptionError
+from napari_gifnet.errors import ImageError
 from napari_gifnet.planes.image import ImagePlanes, format_sides, open_image
 from napari_gifnet.planes.tasks import PANSHARPENING
 
@@ -140,21 +140,22 @@ def _resampled(
     interpolation: str,
     task: str | None,
 ) -> FilePair:
-    from napari_gifnet.placed import ORDERS, PlacedImage, choose_grid, describe_grids
+    from napari_gifnet.placed import (
+        PlacedImage,
+        choose_grid,
+        describe_grids,
+        interpolation_order,
+    )
 
-    if interpolation not in ORDERS:
-        raise OptionError(
-            f"interpolation={interpolation!r} is unknown: expected {' or '.join(ORDERS)}."
-        )
+    order = interpolation_order(interpolation)
     _check_axes(a, b, names)
     assert a.grid is not None and b.grid is not None  # noqa: PT018
     first = PlacedImage("A", a.data, a.grid, a.in_color, None, None)
     second = PlacedImage("B", b.data, b.grid, b.in_color, None, None)
-    grid, choice, note = choose_grid(first.grid, second.grid, choice, task)
-    like, other = (a, b) if choice == "a" else (b, a)
+    grid, is_first, note = choose_grid(first.grid, second.grid, choice, task)
+    like, other = (a, b) if is_first else (b, a)
     region = tuple(slice(0, n) for n in grid.shape)
     axes = grid.ndim - 2, grid.ndim - 1
-    order = ORDERS[interpolation]
     inputs = (
         first.planes_on(grid, region, axes, order),
         second.planes_on(grid, region, axes, order),
