@@ -288,3 +288,29 @@ def test_a_result_in_ome_zarr_is_fused_again(phantom, tmp_path):
     assert "resampled" not in line  # both lie on one grid
     expected = (np.asarray(first.data) + read(files[1]).data / np.float32(255)) / 2
     np.testing.assert_allclose(read(tmp_path / "again.nii.gz").data, expected, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.*without the turn of its axes")
+def test_folders_of_volumes_and_series(tmp_path):
+    pytest.importorskip("pydicom")
+    pytest.importorskip("zarr", minversion="3")
+    ct = np.random.default_rng(0).integers(0, 2000, (4, 24, 20)).astype(np.int16)
+    for name in ("one", "two"):
+        (tmp_path / "ct" / name).mkdir(parents=True)
+        write_series(tmp_path / "ct" / name, ct)
+        found = read(tmp_path / "ct" / name)
+        (tmp_path / "mri").mkdir(exist_ok=True)
+        like = ImageFile(found.data, "ZYX", found.spacing, found.grid.coarser(2, (1, 2)))
+        write(tmp_path / "mri" / f"{name}.nii.gz", found.data[:, ::2, ::2], "ZYX", like=like)
+    folders = tmp_path / "ct", tmp_path / "mri"
+    gifnet("fuse", *folders, "--model", "mean", "-o", tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").glob("[a-z]*.*")) == [
+        "one.nii.gz",
+        "two.nii.gz",
+    ]
+    assert read(tmp_path / "out" / "one.nii.gz").data.shape == found.data.shape
+    zarr = "--suffix", ".ome.zarr", "--model", "mean", "-o", tmp_path / "zarr"
+    gifnet("enhance", tmp_path / "mri", *zarr)
+    gifnet("enhance", tmp_path / "mri", *zarr, "--overwrite")
+    gifnet("enhance", tmp_path / "mri", *zarr, "--resume")
+    assert read(tmp_path / "zarr" / "two.ome.zarr").axes == "ZYX"

@@ -13,7 +13,20 @@ from pathlib import Path
 
 from .image_file import FileError, full_suffix
 
-__all__ = ["check_destination", "complete_file", "make_folder"]
+__all__ = [
+    "NoRoomError",
+    "cannot_write",
+    "check_destination",
+    "check_replaceable",
+    "complete_file",
+    "make_folder",
+]
+
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+class NoRoomError(FileError):
+    """A file cannot be written since its disk is full."""
 
 
 def check_destination(
@@ -35,22 +48,7 @@ def check_destination(
     replaces_folder : bool
         What is written is a folder, and the one that is there is of its kind.
     """
-    try:
-        there = os.path.lexists(path)
-        if path.is_dir() and not replaces_folder:
-            raise FileError(f"{path} is a folder: expected the name of a file.")
-        if there:
-            os.lstat(path)
-    except (OSError, ValueError) as error:
-        raise _cannot_write(path, error) from error
-    if there and not path.exists():
-        raise FileError(f"{path} is a link to a file that is not there: choose another name.")
-    if there and any(source.exists() and path.samefile(source) for source in sources):
-        raise FileError(f"{path} is one of the images that are read: choose another name.")
-    if there and not (path.is_dir() if replaces_folder else path.is_file()):
-        raise FileError(f"{path} is no ordinary file: choose another name.")
-    if there and not overwrite:
-        raise FileError(f"{path} exists already: choose another name, or add --overwrite.")
+    check_replaceable(path, overwrite, sources, replaces_folder=replaces_folder)
     folder = path.parent
     if not folder.is_dir():
         above = next((part for part in (folder, *folder.parents) if part.exists()), folder)
@@ -62,7 +60,33 @@ def check_destination(
     try:
         _check_name(path)
     except (OSError, ValueError) as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
+
+
+def check_replaceable(
+    path: Path,
+    overwrite: bool = False,
+    sources: Sequence[Path] = (),
+    *,
+    replaces_folder: bool = False,
+) -> None:
+    """Raise FileError if what is under a name must stay there; nothing is touched to find out."""
+    try:
+        there = os.path.lexists(path)
+        if path.is_dir() and not replaces_folder:
+            raise FileError(f"{path} is a folder: expected the name of a file.")
+        if there:
+            os.lstat(path)
+    except (OSError, ValueError) as error:
+        raise cannot_write(path, error) from error
+    if there and not path.exists():
+        raise FileError(f"{path} is a link to a file that is not there: choose another name.")
+    if there and any(source.exists() and path.samefile(source) for source in sources):
+        raise FileError(f"{path} is one of the images that are read: choose another name.")
+    if there and not (path.is_dir() if replaces_folder else path.is_file()):
+        raise FileError(f"{path} is no ordinary file: choose another name.")
+    if there and not overwrite:
+        raise FileError(f"{path} exists already: choose another name, or add --overwrite.")
 
 
 def make_folder(path: Path) -> None:
@@ -87,7 +111,7 @@ def complete_file(path: Path) -> Iterator[Path]:
             path.replace(former)  # a folder takes the place of none that holds something
         temporary.replace(path)
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     finally:
         if former.is_dir() and not path.exists():
             former.replace(path)
@@ -101,18 +125,25 @@ def complete_file(path: Path) -> Iterator[Path]:
 def _check_name(path: Path) -> None:
     """Make a file of that name, or where there is one a file beside it, and take it away again."""
     name = _temporary_name(path) if os.path.lexists(path) else path
-    os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-    name.unlink()
+    made = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+    try:
+        os.close(made)
+    finally:
+        name.unlink()
 
 
 def _temporary_name(path: Path) -> Path:
     return path.with_name(f".{os.getpid():x}{secrets.token_hex(3)}{full_suffix(path)}")
 
 
-def _cannot_write(path: Path, error: Exception) -> FileError:
-    if getattr(error, "errno", None) == errno.ENAMETOOLONG:
+def cannot_write(path: Path, error: Exception) -> FileError:
+    """Return what to raise of a file that could not be written."""
+    number = getattr(error, "errno", None)
+    if number == errno.ENAMETOOLONG:
         return FileError(f"{path.name} is too long a name for a file here: choose a shorter one.")
+    # NumPy's error of a file that takes no more has neither a number nor a reason
+    full = number in _FULL or (isinstance(error, OSError) and number is None)
     reason = getattr(error, "strerror", None) or (
-        "there is no space for all of it" if isinstance(error, OSError) else str(error)
+        "there is no space for all of it" if full else str(error)
     )
-    return FileError(f"{path} cannot be written: {reason}.")
+    return (NoRoomError if full else FileError)(f"{path} cannot be written: {reason}.")

@@ -31,6 +31,7 @@ __all__ = [
     "Length",
     "check_destination",
     "check_format",
+    "check_replaceable",
     "find_format",
     "is_image_folder",
     "make_folder",
@@ -83,6 +84,7 @@ FORMATS = {
     ".mhd": Format("MetaImage", ()),
     ".dcm": _DICOM,
     ".zarr": _ZARR,
+    ".ome.zarr": _ZARR,
 }
 """Every format by the suffix of its files; a folder is one of OME-Zarr, or a series of DICOM."""
 
@@ -270,8 +272,23 @@ def check_destination(path: Path, overwrite: bool = False, sources: Sequence[Pat
             f"{path}: {full_suffix(path)} is read, but not written: expected a name that ends in "
             f"{', '.join(written)}."
         )
-    replaced = form is _ZARR and _is_folder(path) and (is_zarr(path) or not any(path.iterdir()))
-    destinations.check_destination(path, overwrite, sources, replaces_folder=replaced)
+    destinations.check_destination(
+        path, overwrite, sources, replaces_folder=_is_replaced_as_folder(path)
+    )
+
+
+def check_replaceable(path: Path, overwrite: bool = False, sources: Sequence[Path] = ()) -> None:
+    """Raise FileError if what is under a name must stay there; nothing is touched to find out."""
+    destinations.check_replaceable(
+        path, overwrite, sources, replaces_folder=_is_replaced_as_folder(path)
+    )
+
+
+def _is_replaced_as_folder(path: Path) -> bool:
+    """Whether a folder may give way to a result, which is an OME-Zarr as it is, or empty."""
+    if find_format(path) is not _ZARR or not _is_folder(path):
+        return False
+    return is_zarr(path) or not any(path.iterdir())
 
 
 def check_format(path: Path, axes: str, dtype: np.dtype) -> None:
