@@ -206,6 +206,23 @@ def locate_weights(
     return path
 
 
+def digest_weights(model: str | Path) -> str:
+    """Return the SHA-256 of a model's weights without loading, or downloading, them.
+
+    Parameters
+    ----------
+    model : str or Path
+        A name from `list_models`, or the path of a file.
+
+    Raises
+    ------
+    OptionError
+        As in `load_model`.
+    """
+    published = {info.name: info.sha256 for info in _MODELS}.get(str(model))
+    return published or hashlib.sha256(locate_weights(model).read_bytes()).hexdigest()
+
+
 @functools.lru_cache(maxsize=2)
 def _load_file(path: Path, modified: int, name: str) -> Model:
     """Read a checkpoint; `modified` makes an overwritten file a new one to the cache."""

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from napari_gifnet import enhance, fuse
 from napari_gifnet.cli import app
 from napari_gifnet.cli.demo import find_trouble_with_windows
-from napari_gifnet.cli.fusing import bands_onto
+from napari_gifnet.cli.preparing import bands_onto
 from napari_gifnet.files.formats import ImageFile, Length, read, write
 from napari_gifnet.files.samples import list_samples, load_sample
 from napari_gifnet.metrics import METRICS

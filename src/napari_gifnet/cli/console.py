@@ -6,7 +6,7 @@ import inspect
 import logging
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,9 @@ from napari_gifnet.files.image_file import written_text
 
 USER_ERROR = 2
 INTERRUPTED = 130
+
+_ENDLESS = 10_000
+"""Columns of a table that goes into a file."""
 
 
 _OPTION = re.compile(
@@ -82,9 +85,35 @@ def help_text(command: Callable[..., Any]) -> str:
     )
 
 
+class ProgressBar:
+    """What moves a bar on a terminal, as ``bar(done, total)``, and says what is being done.
+
+    Parameters
+    ----------
+    move, name : callable, optional
+        ``move(done, total)`` and ``name(title)``; nothing is drawn without.
+    """
+
+    def __init__(
+        self,
+        move: Callable[[int, int], None] | None = None,
+        name: Callable[[str], None] | None = None,
+    ) -> None:
+        self._move, self._name = move, name
+
+    def __call__(self, done: int, total: int) -> None:
+        if self._move is not None:
+            self._move(done, total)
+
+    def set_title(self, title: str) -> None:
+        """Say what is being done now."""
+        if self._name is not None:
+            self._name(written_text(title))
+
+
 @contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Draw a bar on a terminal while the block runs; yield ``report(done, total)`` that moves it."""
+def progress_bar(title: str) -> Iterator[ProgressBar]:
+    """Draw a bar on a terminal while the block runs; yield what moves it."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -97,7 +126,7 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda done, total: None
+        yield ProgressBar()
         return
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -108,6 +137,27 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
         TimeRemainingColumn(),
         TextColumn("left"),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total or None)
+    with Progress(*columns, console=console, transient=True) as drawn:
+        task = drawn.add_task(title, total=None)
+        yield ProgressBar(
+            lambda done, total: drawn.update(task, completed=done, total=total or None),
+            lambda text: drawn.update(task, description=text),
+        )
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: as wide as a terminal, or as its lines are long where there is none."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_ENDLESS, no_color=True)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for title in header:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(written_text(cell)) for cell in row))
+    console.print(table)

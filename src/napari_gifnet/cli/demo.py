@@ -19,8 +19,8 @@ from napari_gifnet.models import DEFAULT_MODEL
 from napari_gifnet.planes.job import resolve
 from napari_gifnet.planes.request import request_of_arrays
 
-from .console import note
-from .fusing import carry_out
+from .console import note, progress_bar
+from .making import LateFuser, carry_out
 from .options import DeviceName, ModelName, Precision, TileSize, parse_tile_size
 
 FOLDER = Path("gifnet-demo")
@@ -85,7 +85,9 @@ def demo(
     request = request_of_arrays((uptake, anatomy), ("PET", "MRI"), task="pet_mri", dtype=np.uint8)
     request = request.in_colors(0, heat(np.linspace(0, 1, 256, dtype=np.float32)))
     backend = Backend(device, precision, parse_tile_size(tile_size))
-    fused, made_how = carry_out(resolve(request), model, backend)
+    with progress_bar("Loading the model") as bar:
+        made = carry_out(resolve(request), LateFuser(model, backend), bar)
+    fused, made_how = made.image, made.summary
     typer.echo(made_how)
     if output is None:
         _open_napari(fused, grid, shown)

@@ -28,7 +28,6 @@ from napari_gifnet.planes.ranges import Range, range_without_looking, to_unit
 from napari_gifnet.planes.request import request_of_arrays
 
 from .console import note, progress_bar
-from .fusing import open_images
 from .options import (
     DeviceName,
     IntensityPolicy,
@@ -38,6 +37,7 @@ from .options import (
     parse_intensity,
     parse_tile_size,
 )
+from .preparing import open_images
 
 
 class TableFormat(StrEnum):

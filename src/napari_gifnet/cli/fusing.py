@@ -1,41 +1,28 @@
-"""``gifnet fuse`` and ``gifnet enhance``."""
+"""``gifnet fuse`` and ``gifnet enhance``: their options, and where they lead."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
-import numpy as np
 import typer
 
-from napari_gifnet import __version__
 from napari_gifnet.backend import Backend
-from napari_gifnet.errors import ImageError, OptionError
-from napari_gifnet.files.formats import (
-    ImageFile,
-    check_destination,
-    check_format,
-    find_format,
-    read,
-    write,
-)
+from napari_gifnet.errors import OptionError
 from napari_gifnet.files.image_file import written_text
-from napari_gifnet.files.matching import align_axes, check_pixel_sizes
-from napari_gifnet.fusers import open_fuser, require_index
-from napari_gifnet.fusion import run
 from napari_gifnet.models import DEFAULT_MODEL, STACK_MODEL
-from napari_gifnet.planes.image import format_sides
-from napari_gifnet.planes.job import Job, resolve
-from napari_gifnet.planes.request import request_of_arrays, request_of_stack
-from napari_gifnet.planes.tasks import PANSHARPENING
 
-from .console import note, progress_bar
+from .batch import Batch, Ways
+from .case import Settings
+from .console import progress_bar
+from .folders import Cases, cases_of_enhancement, cases_of_fusion
+from .making import LateFuser, make
 from .options import (
     Color,
     ColorPolicy,
     DeviceName,
+    DryRun,
     DtypeName,
     HeightMap,
     IntensityPolicy,
@@ -48,35 +35,35 @@ from .options import (
     OwnColor,
     OwnColorPolicy,
     OwnIntensityPolicy,
+    Pairs,
     Precision,
+    ReportFile,
+    Resume,
     StackAxis,
+    Suffix,
     TaskName,
     TileSize,
     parse_intensity,
+    parse_suffix,
     parse_tile_size,
 )
-from .stacking import check_height, open_stack, write_height
-
-if TYPE_CHECKING:
-    from napari_gifnet.grids.world_grid import WorldGrid
-
-ASPECT_TOLERANCE = 0.02
-"""Bands whose sides are in another ratio than the panchromatic plane's show another area."""
+from .preparing import check_settings
 
 
 def fuse(
+    output: Output,
     images: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
             metavar="A... B",
             help="Two registered images, TIFF, PNG or JPEG. A is the modality side (infrared, PET, "
             "near focus, over-exposed …), B the detail side (visible, MRI, far focus, "
             "under-exposed …). Pansharpening takes several A: a file for each band. Or many "
-            "planes of one scene: a file for each, or one TIFF that holds them.",
+            "planes of one scene: a file for each, one TIFF that holds them, a folder or a pattern "
+            "in quotes. Or two folders, whose images go together by their names.",
             show_default=False,
         ),
-    ],
-    output: Output,
+    ] = None,
     task: TaskName = None,
     intensity: IntensityPolicy = None,
     color: ColorPolicy = Color.auto,
@@ -86,16 +73,24 @@ def fuse(
     axis: StackAxis = None,
     overwrite: Overwrite = False,
     model: ModelForCount = None,
+    pairs: Pairs = None,
+    suffix: Suffix = None,
+    dry_run: DryRun = False,
+    resume: Resume = False,
+    report: ReportFile = None,
     device: DeviceName = "auto",
     precision: Precision = "auto",
     tile_size: TileSize = "auto",
     normalization: NormalizationOf = "plane",
 ) -> None:
-    """Fuse two registered images, or many planes, into one.
+    """Fuse two registered images, many planes, or folders of them.
 
     Stacks (multi-page TIFF) are fused plane by plane, or with one plane; their axes are matched by
     the names that the files give them. Images in colour give a result in colour. What was done is
     printed, and kept in the file.
+
+    Of folders each result is made once, whatever befalls the others; a run that was stopped goes on
+    with --resume. If any failed, the exit code is 1.
 
     \b
     Examples:
@@ -105,80 +100,38 @@ def fuse(
       gifnet fuse ct.tif mri.tif --intensity=-100,300 --intensity minmax -o f.tif
       gifnet fuse b1.tif b2.tif b3.tif pan.tif --task pansharpening -o ms.tif
       gifnet fuse plane*.tif --task multi_focus -o flat.tif --height height.tif
-      gifnet fuse bracket*.jpg --task multi_exposure -o even.jpg
+      gifnet fuse planes/ --task multi_focus -o flat.tif
+      gifnet fuse infrared/ visible/ -o fused/ --report report.json
+      gifnet fuse --pairs pairs.csv -o fused/ --suffix .png --resume
     """
-    check_destination(output, overwrite, images)
-    backend = Backend(device, precision, parse_tile_size(tile_size))
-    if len(images) == 1 or (len(images) > 2 and task != PANSHARPENING.name):
-        options = {"intensity": parse_intensity(intensity), "color": color.value}
-        options |= {"task": task, "dtype": dtype or find_format(output).dtypes[0]}
-        _fuse_stack(images, output, height, axis, overwrite, nodata, model, backend, options)
-        return
-    for option, value in (("--height", height), ("--axis", axis)):
-        if value is not None:
-            raise OptionError(
-                f"{option} is of a stack: expected one file that holds it, or more than two images."
-            )
-    a, b = open_images(images, task, nodata)
-    bands_in_color = task == PANSHARPENING.name and a.in_color
-    if task == PANSHARPENING.name:
-        a = bands_onto(a, b)
-    a, b = align_axes(a, b, (images[0].name, images[-1].name))
-    job = resolve(
-        request_of_arrays(
-            (a.data, b.data),
-            ("A", "B"),
-            (a.in_color, b.in_color),
-            task=task,
-            intensity=parse_intensity(intensity),
-            color=color.value,
-            dtype=dtype or find_format(output).dtypes[0],
-            normalization=normalization,
-        )
+    cases = cases_of_fusion(images or [], output, task, pairs, parse_suffix(suffix))
+    if cases.kind != "stack" or (height is not None and cases.folder is not None):
+        for option, value in (("--height", height), ("--axis", axis)):
+            if value is not None:
+                raise OptionError(
+                    f"{option} is of a stack: expected one file that holds it, or more than two images."
+                )
+    settings = Settings(
+        kind=cases.kind,
+        model=model or (STACK_MODEL if cases.kind == "stack" else DEFAULT_MODEL),
+        task=task,
+        intensity=parse_intensity(intensity),
+        color=color.value,
+        dtype=dtype,
+        normalization="plane" if cases.kind == "stack" else normalization,
+        nodata=nodata,
+        axis=axis,
     )
-    axes = _result_axes(job, a, b)
-    if bands_in_color:
-        axes = axes.replace("C", "") + "S"
-    check_format(output, axes, job.dtype)
-    fused, made_how = carry_out(job, model, backend)
-    if bands_in_color:
-        fused = np.moveaxis(fused, -3, -1)
-    sources = ", ".join(path.name for path in images[:-1])
-    _store(output, fused, axes, a.spacing | b.spacing, f"{sources} and {images[-1].name}", made_how)
-
-
-def _fuse_stack(
-    images: list[Path],
-    output: Path,
-    height: Path | None,
-    axis: str | None,
-    overwrite: bool,
-    nodata: float | None,
-    model: str | None,
-    backend: Backend,
-    options: dict[str, Any],
-) -> None:
-    stack = open_stack([read(path, nodata=nodata) for path in images], images, axis)
-    if height is not None:
-        check_height(height, overwrite, [*images, output], stack.axes)
-        if options["task"] == "multi_exposure":
-            raise OptionError("--height is of focus planes: of exposures every plane has a share.")
-    request = request_of_stack(stack.image.data, stack.axis, stack.image.in_color, **options)
-    job = resolve(request)
-    axes = f"{stack.axes}S" if job.chroma else stack.axes
-    check_format(output, axes, job.dtype)
-    index = None if height is None else np.empty(job.leading + job.sides, np.float32)
-    fused, made_how = carry_out(job, model or STACK_MODEL, backend, index)
-    spacing = {a: length for a, length in stack.image.spacing.items() if a in stack.axes}
-    sources = images[0].name if len(images) == 1 else f"{images[0].name} … {images[-1].name}"
-    _store(output, fused, axes, spacing, sources, made_how)
-    if height is not None and index is not None:
-        typer.echo(written_text(f"{height}: {write_height(height, index, stack)}"))
+    backend = Backend(device, precision, parse_tile_size(tile_size))
+    _make(cases, settings, backend, Ways(overwrite, resume, dry_run, report), height)
 
 
 def enhance(
     image: Annotated[
-        Path, typer.Argument(metavar="IMAGE", help="TIFF, PNG or JPEG.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="IMAGE", help="TIFF, PNG or JPEG, or a folder of them.", show_default=False
+        ),
     ],
     output: Output,
     intensity: OwnIntensityPolicy = None,
@@ -187,124 +140,55 @@ def enhance(
     nodata: NoData = None,
     overwrite: Overwrite = False,
     model: ModelName = DEFAULT_MODEL,
+    suffix: Suffix = None,
+    dry_run: DryRun = False,
+    resume: Resume = False,
+    report: ReportFile = None,
     device: DeviceName = "auto",
     precision: Precision = "auto",
     tile_size: TileSize = "auto",
     normalization: NormalizationOf = "plane",
 ) -> None:
-    """Sharpen one image: fuse it with itself.
+    """Sharpen one image, or each of a folder: fuse it with itself.
 
     \b
     Examples:
       gifnet enhance photograph.jpg -o sharp.jpg
       gifnet enhance stack.tif --intensity 0,4095 -o sharp.tif
+      gifnet enhance photographs/ -o sharp/ --resume
     """
-    check_destination(output, overwrite, [image])
-    opened = read(image, nodata=nodata)
-    job = resolve(
-        request_of_arrays(
-            (opened.data,),
-            ("the image",),
-            opened.in_color,
-            intensity=parse_intensity(intensity),
-            color=color.value,
-            dtype=dtype or find_format(output).dtypes[0],
-            normalization=normalization,
-        )
+    settings = Settings(
+        kind="image",
+        model=model,
+        intensity=parse_intensity(intensity),
+        color=color.value,
+        dtype=dtype,
+        normalization=normalization,
+        nodata=nodata,
     )
-    axes = _result_axes(job, opened, opened)
-    check_format(output, axes, job.dtype)
-    enhanced, made_how = carry_out(
-        job, model, Backend(device, precision, parse_tile_size(tile_size))
-    )
-    _store(output, enhanced, axes, opened.spacing, image.name, made_how)
+    backend = Backend(device, precision, parse_tile_size(tile_size))
+    cases = cases_of_enhancement(image, output, parse_suffix(suffix))
+    _make(cases, settings, backend, Ways(overwrite, resume, dry_run, report))
 
 
-def open_images(
-    paths: list[Path], task: str | None, nodata: float | None = None
-) -> tuple[ImageFile, ImageFile]:
-    """Read A and B, the last; more than two are bands and a panchromatic image."""
-    if len(paths) < 2 or (len(paths) > 2 and task != PANSHARPENING.name):
-        raise OptionError(
-            f"{len(paths)} images were given: expected two, A and B, or with --task "
-            f"{PANSHARPENING.name} the bands and then the panchromatic image."
-        )
-    *parts, b = (read(path, nodata=nodata) for path in paths)
-    for path, part in zip(paths, parts, strict=False):
-        check_pixel_sizes(part, b, (path.name, paths[-1].name))
-    if len(parts) == 1:
-        return parts[0], b
-    for path, part in zip(paths, parts, strict=False):
-        if part.data.shape != parts[0].data.shape or part.axes != "YX":
-            raise ImageError(
-                f"{path} has shape {part.data.shape}, {paths[0]} {parts[0].data.shape}: expected "
-                "gray bands of one size, a plane each."
-            )
-        check_pixel_sizes(parts[0], part, (paths[0].name, path.name))
-    stack = np.ma.stack if any(np.ma.is_masked(part.data) for part in parts) else np.stack
-    return ImageFile(stack([part.data for part in parts]), "CYX", parts[0].spacing), b
-
-
-def bands_onto(bands: ImageFile, pan: ImageFile) -> ImageFile:
-    """Return the bands in front of the planes, resampled to the panchromatic image.
-
-    Missing pixels stay missing, and spoil no others.
-    """
-    if bands.in_color:
-        axes = bands.axes.replace("YXS", "CYX")
-        bands = replace(bands, data=np.moveaxis(bands.data, -1, -3), axes=axes)
-    sides, wanted = bands.sides, pan.sides
-    ratio_y, ratio_x = np.divide(wanted, sides)
-    if sides == wanted or abs(ratio_y / ratio_x - 1) > ASPECT_TOLERANCE:
-        return bands
-    from napari_gifnet.grids.resample import resample
-
-    leading = bands.data.shape[:-2]
-    source = _grid_of(leading + sides, (1.0, 1.0))
-    target = _grid_of(leading + wanted, (1 / ratio_y, 1 / ratio_x))
-    data = resample(bands.data, source, target, order=3)
-    if bands.data.dtype.kind in "iu":
-        missing = np.isnan(data)
-        limits = np.iinfo(bands.data.dtype)
-        whole = np.rint(np.where(missing, 0, data).astype(np.float64)).clip(limits.min, limits.max)
-        data = whole.astype(bands.data.dtype)
-        data = np.ma.masked_array(data, missing) if missing.any() else data
-    note(f"the bands were resampled from {format_sides(sides)} to those of B.")
-    return ImageFile(data, bands.axes, pan.spacing)
-
-
-def _grid_of(shape: tuple[int, ...], steps: tuple[float, float]) -> WorldGrid:
-    """Return the grid of a stack of planes whose pixels are so long and begin at one corner."""
-    from napari_gifnet.grids.world_grid import WorldGrid
-
-    scale = np.ones(len(shape))
-    scale[-2:] = steps
-    return WorldGrid(shape, scale=scale, translate=(scale - 1) / 2)
-
-
-def _result_axes(job: Job, a: ImageFile, b: ImageFile) -> str:
-    stack = max(a.axes.removesuffix("S"), b.axes.removesuffix("S"), key=len)
-    return f"{stack}S" if job.chroma else stack
-
-
-def carry_out(
-    job: Job, model: str | None, backend: Backend, index: np.ndarray | None = None
-) -> tuple[np.ndarray, str]:
-    """Return the fused image and how it was made, in words; `index` is filled as `run` does."""
-    with progress_bar("Loading the model") as report:
-        fuser = open_fuser(model, backend, report)
-    if index is not None:
-        require_index(fuser)
-    start, job = time.perf_counter(), job.measured()
-    with progress_bar(f"Fusing on {fuser.facts['device']}") as report:
-        fused = run(job, fuser, report, index=index)
-    seconds = time.perf_counter() - start
-    return fused, "; ".join([job.summary(), fuser.summary, f"{seconds:.1f} s"])
-
-
-def _store(
-    output: Path, image: np.ndarray, axes: str, spacing: Any, sources: str, made_how: str
+def _make(
+    cases: Cases, settings: Settings, backend: Backend, ways: Ways, height: Path | None = None
 ) -> None:
-    description = f"napari-gifnet {__version__}, from {sources}: {made_how}"
-    write(output, image, axes, spacing=spacing, description=description)
-    typer.echo(written_text(f"{output}: {made_how}"))
+    """Make one result, or all of a folder."""
+    fuser = LateFuser(settings.model, backend)
+    if cases.folder is not None:
+        check_settings(settings)
+        Batch(cases.each, cases.folder, settings, fuser, ways).go()
+        return
+    for option, value in (("--resume", ways.resume), ("--report", ways.report)):
+        if value:
+            raise OptionError(f"{option} is of folders: one result is made, or it is not.")
+    (case,) = cases.each
+    if ways.dry_run:
+        Batch([case], case.output.parent, settings, fuser, ways).go()
+        return
+    case = replace(case, height=height, overwrite=ways.overwrite)
+    with progress_bar("Reading") as bar:
+        _, sentences = make(case, settings, fuser, bar)
+    for sentence in sentences:
+        typer.echo(written_text(sentence))

@@ -10,10 +10,12 @@ import typer
 
 from napari_gifnet.backend import PRECISIONS
 from napari_gifnet.errors import OptionError
+from napari_gifnet.files.formats import find_format
 from napari_gifnet.models import list_models
 from napari_gifnet.planes.tasks import TASKS
 
 RUNNING = "How it is run"
+FOLDERS = "Folders of images"
 
 
 class Color(StrEnum):
@@ -38,11 +40,56 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="OUT",
-        help="The file to write: .tif, .png or .jpg; its name says the format.",
+        help="The file to write: .tif, .png or .jpg; its name says the format. Of many images, the "
+        "folder of the results.",
         show_default=False,
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it is there.")]
+Suffix = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SUFFIX",
+        help="What the names of the results end in, which says their format: .tif, .png …",
+        show_default="that of the first image of each; .png for JPEG",
+        rich_help_panel=FOLDERS,
+    ),
+]
+Pairs = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CSV",
+        help="A table of the pairs, with the columns a and b, and name for that of the result. Paths "
+        "are relative to the table, or to two folders if these are given.",
+        rich_help_panel=FOLDERS,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Tell what would be made of what, and touch nothing.",
+        rich_help_panel=FOLDERS,
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Leave results alone that are there already, made of the same images with the same "
+        "options.",
+        rich_help_panel=FOLDERS,
+    ),
+]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="JSON",
+        help="Write what became of each image, and how long it took, into this file.",
+        rich_help_panel=FOLDERS,
+    ),
+]
 TaskName = Annotated[
     str | None,
     typer.Option(
@@ -184,6 +231,23 @@ def _parse_policy(text: str) -> Any:
         return tuple(float(number) for number in text.split(","))
     except ValueError:
         return text
+
+
+def parse_suffix(text: str | None) -> str | None:
+    """Return how the names of results end, checked, with the dot.
+
+    Examples
+    --------
+    >>> parse_suffix("PNG"), parse_suffix(".ome.tif")
+    ('.png', '.ome.tif')
+    """
+    if text is None:
+        return None
+    suffix = f".{text.lstrip('.').lower()}"
+    if suffix.strip(".") and suffix.isprintable() and not {"/", "\\"} & set(suffix):
+        find_format(Path(f"result{suffix}"))
+        return suffix
+    raise OptionError(f"--suffix {text} is not understood: expected .tif or another of a format.")
 
 
 def parse_tile_size(text: str) -> Any:
