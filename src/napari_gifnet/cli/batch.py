@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import json
 import secrets
 import time
@@ -22,9 +21,13 @@ import typer
 from napari_gifnet import __version__
 from napari_gifnet.baselines import BASELINES
 from napari_gifnet.errors import GIFNetError
-from napari_gifnet.files.destinations import check_destination, complete_file, make_folder
+from napari_gifnet.files.destinations import (
+    NoRoomError,
+    check_destination,
+    complete_file,
+    make_folder,
+)
 from napari_gifnet.files.formats import FileError
-from napari_gifnet.files.image_file import written_text
 from napari_gifnet.files.results_folder import ResultsFolder, identity
 from napari_gifnet.models import digest_weights
 from napari_gifnet.progress import share_of
@@ -42,8 +45,6 @@ from .making import LateFuser, make
 
 SOME_FAILED = 1
 
-_FULL = {None, errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
-
 
 class Status(StrEnum):
     """How a case ended."""
@@ -55,6 +56,7 @@ class Status(StrEnum):
     failed = "failed"
     stopped = "stopped"
     planned = "to be done"
+    refused = "would fail"
     waiting = "not begun"
 
 
@@ -124,7 +126,7 @@ class Batch:
         self._results = ResultsFolder(folder)
         weights = None if settings.model in BASELINES else digest_weights(settings.model)
         about = dataclasses.asdict(settings) | {"weights": weights}
-        self._made_with = json.dumps(about, sort_keys=True, default=str)
+        self._made_with = json.loads(json.dumps(about, default=str))
         self._run = secrets.token_hex(8)
         self._runs_before = {
             case.output: self._results.record(case.output).get("run") for case in cases
@@ -202,14 +204,19 @@ class Batch:
             if error is self._fuser.trouble:
                 raise
             outcome.status, outcome.error = Status.failed, in_words_of_the_shell(str(error))
-            outcome.no_room = _is_full(error)
+            outcome.no_room = isinstance(error, NoRoomError)
         except KeyboardInterrupt:
-            outcome.status = Status.stopped
+            outcome.status = Status.done if self._is_ours(case) else Status.stopped
             raise
         except Exception as error:
             words = " ".join(str(error).split()) or "no reason is given"
             outcome.status = Status.failed
             outcome.error = f"It failed unexpectedly ({type(error).__name__}: {words})."
+
+    def _is_ours(self, case: Case) -> bool:
+        """Whether a result is there and made by this run: it may be stopped just behind that."""
+        ours = self._results.record(case.output).get("run") == self._run
+        return ours and not self._results.find_difference(case.output, case.inputs, self._made_with)
 
     def _why_finished(self, case: Case) -> Status | None:
         """Return in which way a case is finished already; None if it is to be made."""
@@ -234,6 +241,7 @@ class Batch:
 
     def _make(self, outcome: Outcome, bar: ProgressBar) -> None:
         case, results = outcome.case, self._results
+        start = time.perf_counter()
         check_place(case, self._ways.overwrite)
         identities = [identity(path) for path in case.inputs]
         with results.workshop(case.output) as workshop:
@@ -255,14 +263,14 @@ class Batch:
                     "inputs": [str(path) for path in case.inputs],
                     "identities": identities,
                     "made_how": made.how,
-                    "seconds": round(made.seconds, 3),
+                    "seconds": round(time.perf_counter() - start, 3),
                     "notes": outcome.notes,
                 }
                 results.publish(unfinished, case.output, record, self._ways.overwrite)
             except FileError as error:
-                raise FileError(str(error).replace(*names)) from error.__cause__
-        outcome.status, outcome.seconds = Status.done, round(made.seconds, 3)
-        outcome.made_how = made.how
+                raise type(error)(str(error).replace(*names)) from error
+        outcome.status, outcome.made_how = Status.done, made.how
+        outcome.seconds = round(time.perf_counter() - start, 3)
 
     def _foresee(self, outcome: Outcome) -> None:
         """Tell what would become of a case; nothing is touched for it."""
@@ -272,7 +280,7 @@ class Batch:
                 raise FileError(case.trouble)
             outcome.status = self._why_finished(case) or Status.planned
         except FileError as error:
-            outcome.status, outcome.error = Status.failed, str(error)
+            outcome.status, outcome.error = Status.refused, str(error)
 
     def _tell(self, seconds: float) -> None:
         """Print the table and how many cases ended in which way."""
@@ -286,7 +294,8 @@ class Batch:
         print_table(["case", "status", "time", "result, or why there is none"], rows)
         counts = [f"{count} {status}" for status, count in self._counts().items()]
         ending = "nothing was touched" if self._ways.dry_run else f"{seconds:.1f} s"
-        typer.echo(f"{len(rows)} cases: {', '.join(counts)}; {ending}.")
+        cases = "1 case" if len(rows) == 1 else f"{len(rows)} cases"
+        typer.echo(f"{cases}: {', '.join(counts)}; {ending}.")
 
     def _counts(self) -> dict[str, int]:
         statuses = [outcome.status for outcome in self.outcomes]
@@ -300,14 +309,14 @@ class Batch:
             "napari_gifnet": __version__,
             "written": datetime.now().astimezone().isoformat(timespec="seconds"),
             "seconds": round(seconds, 3),
-            "settings": json.loads(self._made_with),
+            "settings": self._made_with,
             "counts": self._counts(),
             "cases": [outcome.plain for outcome in self.outcomes],
         }
-        text = written_text(json.dumps(content, indent=1, ensure_ascii=False))
+        text = json.dumps(content, indent=1)  # in ASCII, which holds names that are not UTF-8 too
         try:
             with complete_file(path) as temporary:
-                temporary.write_text(text + "\n", encoding="utf-8")
+                temporary.write_text(f"{text}\n", encoding="utf-8")
         except FileError as error:
             note(str(error))
 
@@ -333,9 +342,3 @@ def _enumerate(paths: Sequence[Path]) -> str:
     if len(names) > 4:
         return f"{len(names)} planes, {names[0]} to {names[-1]}"
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
-def _is_full(error: GIFNetError) -> bool:
-    """Whether a file could not be written for lack of room; NumPy's error for it has no number."""
-    cause = error.__cause__
-    return isinstance(cause, OSError) and cause.errno in _FULL

@@ -12,7 +12,13 @@ from pathlib import Path
 
 from .image_file import FileError
 
-__all__ = ["check_destination", "complete_file", "make_folder"]
+__all__ = ["NoRoomError", "cannot_write", "check_destination", "complete_file", "make_folder"]
+
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+class NoRoomError(FileError):
+    """A file cannot be written since its disk is full."""
 
 
 def check_destination(path: Path, overwrite: bool = False, sources: Sequence[Path] = ()) -> None:
@@ -33,7 +39,7 @@ def check_destination(path: Path, overwrite: bool = False, sources: Sequence[Pat
         if there:
             os.lstat(path)
     except (OSError, ValueError) as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     if there and not path.exists():
         raise FileError(f"{path} is a link to a file that is not there: choose another name.")
     if there and any(source.exists() and path.samefile(source) for source in sources):
@@ -53,7 +59,7 @@ def check_destination(path: Path, overwrite: bool = False, sources: Sequence[Pat
     try:
         _check_name(path)
     except (OSError, ValueError) as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
 
 
 def make_folder(path: Path) -> None:
@@ -76,7 +82,7 @@ def complete_file(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -93,10 +99,14 @@ def _temporary_name(path: Path) -> Path:
     return path.with_name(f".{os.getpid():x}{secrets.token_hex(3)}{path.suffix}")
 
 
-def _cannot_write(path: Path, error: Exception) -> FileError:
-    if getattr(error, "errno", None) == errno.ENAMETOOLONG:
+def cannot_write(path: Path, error: Exception) -> FileError:
+    """Return what to raise of a file that could not be written."""
+    number = getattr(error, "errno", None)
+    if number == errno.ENAMETOOLONG:
         return FileError(f"{path.name} is too long a name for a file here: choose a shorter one.")
+    # NumPy's error of a file that takes no more has neither a number nor a reason
+    full = number in _FULL or (isinstance(error, OSError) and number is None)
     reason = getattr(error, "strerror", None) or (
-        "there is no space for all of it" if isinstance(error, OSError) else str(error)
+        "there is no space for all of it" if full else str(error)
     )
-    return FileError(f"{path} cannot be written: {reason}.")
+    return (NoRoomError if full else FileError)(f"{path} cannot be written: {reason}.")

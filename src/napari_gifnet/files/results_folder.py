@@ -11,12 +11,12 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from .destinations import make_folder
+from .destinations import cannot_write, make_folder
 from .image_file import FileError, written_text
 
 __all__ = ["ResultsFolder", "identity"]
@@ -112,7 +112,7 @@ class ResultsFolder:
                 output.rename(made.with_name(f"{made.name}.old"))
             made.replace(output)
         except OSError as error:
-            raise FileError(f"{output} cannot be written: {error.strerror}.") from error
+            raise cannot_write(output, error) from error
 
     def record(self, output: Path) -> dict[str, Any]:
         """Return what was written down about a result; nothing, if nothing can be read."""
@@ -122,22 +122,24 @@ class ResultsFolder:
             return {}
         return found if isinstance(found, dict) else {}
 
-    def find_difference(self, output: Path, inputs: Sequence[Path], settings: str) -> str | None:
+    def find_difference(
+        self, output: Path, inputs: Sequence[Path], settings: Mapping[str, Any]
+    ) -> str | None:
         """Return why a result that is there is not the one that is asked for; None if it is.
 
         Parameters
         ----------
         output : Path
         inputs : sequence of Path
-        settings : str
-            As they were written down.
+        settings : mapping
+            Plain values, as they were written down.
         """
         record = self.record(output)
         if not record:
             return "it is not known what it was made of"
         if not _is_same(output, record.get("result")):
             return "it was changed since it was made"
-        if record.get("settings") != settings:
+        if record.get("settings") != dict(settings):
             return "it was made with other options"
         known = record.get("identities")
         if not isinstance(known, list) or len(known) != len(inputs):
