@@ -152,6 +152,7 @@ class Batch:
             self._make_all()
         except KeyboardInterrupt:
             interrupted = True
+            self._results.sweep()  # it may have come while something was taken away
         finally:
             seconds = time.perf_counter() - start
             self._write_report(seconds)

@@ -11,6 +11,7 @@ from napari_gifnet.errors import OptionError
 from napari_gifnet.files.formats import FORMATS, FileError
 from napari_gifnet.files.pairing import (
     expand_pattern,
+    is_one_image,
     is_pattern,
     known_suffix,
     pair_folders,
@@ -108,7 +109,7 @@ def cases_of_enhancement(path: Path, output: Path, suffix: str | None = None) ->
 
 def is_folder_of_images(path: Path) -> bool:
     """Whether a path is a folder that is not one image itself."""
-    return path.is_dir() and known_suffix(path, FORMATS) is None
+    return path.is_dir() and not is_one_image(path, FORMATS)
 
 
 def _kind_of(images: Sequence[Path], bands: bool) -> Kind:
@@ -236,13 +237,16 @@ def _stem(path: Path) -> str:
 
 
 def _output(folder: Path, name: str, images: Sequence[Path], suffix: str | None) -> Path:
-    return folder / f"{name}{suffix or _suffix_like(images[0])}"
+    return folder / f"{name}{suffix or _suffix_like(images)}"
 
 
-def _suffix_like(image: Path) -> str:
-    """Return the suffix of an image's own format, where a result in it loses nothing."""
-    suffix = known_suffix(image, FORMATS)
-    return ".png" if suffix in LOSSY else suffix or ".tif"
+def _suffix_like(images: Sequence[Path]) -> str:
+    """Return the suffix of the first image whose format can be written, and loses nothing."""
+    suffixes = [known_suffix(image, FORMATS) for image in images]
+    for suffix in suffixes:
+        if suffix and FORMATS[suffix].dtypes:
+            return ".png" if suffix in LOSSY else suffix
+    return ".tif"
 
 
 def _refuse_suffix(suffix: str | None) -> None:

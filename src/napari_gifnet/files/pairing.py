@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,12 +12,17 @@ from .image_file import FileError
 __all__ = [
     "Matches",
     "expand_pattern",
+    "is_one_image",
     "is_pattern",
     "known_suffix",
     "natural_order",
     "pair_folders",
     "planes_in",
 ]
+
+
+DICOM = ".dcm"
+"""The suffix of the files of a series, whose folder is one image."""
 
 
 class Matches(NamedTuple):
@@ -41,7 +46,8 @@ def pair_folders(
     """Match the images of several folders by their places in them and their names.
 
     Subfolders are part of a name, suffixes are not: ``a/day/1.png`` goes with ``b/day/1.tif``, and
-    with nothing of ``b/night``. What begins with a dot is left out.
+    with nothing of ``b/night``. A subfolder that is one image, as a DICOM series, is one by its name.
+    What begins with a dot is left out.
 
     Parameters
     ----------
@@ -145,22 +151,56 @@ def natural_order(paths: Iterable[Path]) -> list[Path]:
     return sorted(paths, key=key)
 
 
+def is_one_image(folder: Path, suffixes: Collection[str]) -> bool:
+    """Whether a folder is one image: a Zarr, or the files of a DICOM series."""
+    if (known_suffix(folder, suffixes) or "").endswith(".zarr"):
+        return True
+    if DICOM not in suffixes:
+        return False
+    try:
+        files = sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
+        known = [known_suffix(path, suffixes) for path in files]
+        if any(known):
+            return set(filter(None, known)) == {DICOM}
+        return any(_begins_as_dicom(path) for path in files[:3])
+    except OSError:
+        return False
+
+
+def _begins_as_dicom(path: Path) -> bool:
+    with path.open("rb") as opened:
+        return opened.read(132)[128:] == b"DICM"
+
+
 def _images_by_name(
     folder: Path, suffixes: Collection[str], without: Path | None
 ) -> dict[str, Path]:
     if not folder.is_dir():
         raise FileError(f"There is no folder {folder}: expected one that holds images.")
-    left_out = without.resolve() if without is not None else None
     images: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        suffix = known_suffix(path, suffixes)
-        if suffix is None or any(part[0] == "." for part in inside.parts):
-            continue
-        if not path.is_file() or (left_out is not None and left_out in path.resolve().parents):
-            continue
-        name = inside.as_posix()[: -len(suffix)]
+    for path in _images_within(folder, suffixes, without.resolve() if without else None):
+        inside = path.relative_to(folder).as_posix()
+        suffix = known_suffix(path, suffixes) or ""
+        name = inside.removesuffix(inside[len(inside) - len(suffix) :])
         if name in images:
             raise FileError(f"{images[name]} and {path} have one name: expected one image a scene.")
         images[name] = path
     return images
+
+
+def _images_within(folder: Path, suffixes: Collection[str], without: Path | None) -> Iterator[Path]:
+    """Yield the images of a folder and its subfolders, but not of those behind links."""
+    try:
+        within = sorted(folder.iterdir())
+    except OSError as error:
+        raise FileError(f"{folder} cannot be read: {error.strerror}.") from error
+    for path in within:
+        if path.name[0] == ".":
+            continue
+        if path.is_dir():
+            if is_one_image(path, suffixes):
+                yield path
+            elif not path.is_symlink() and path.resolve() != without:
+                yield from _images_within(path, suffixes, without)
+        elif path.is_file() and known_suffix(path, suffixes):
+            yield path
