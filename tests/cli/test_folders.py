@@ -201,7 +201,7 @@ def test_stopped_by_hand(here):
     assert "Traceback" not in told
     report = json.loads(Path("report.json").read_text(encoding="utf-8"))
     done = [case["output"] for case in report["cases"] if case["status"] == "done"]
-    assert {Path(output).name for output in done} == set(contents())
+    assert {Path(output).name for output in done} == set(contents()), printed + told
     assert f"{len(done)} done, " in printed
     assert " not begun" in printed
     assert not leftovers()

@@ -24,6 +24,7 @@ from napari_gifnet.errors import GIFNetError
 from napari_gifnet.files.destinations import (
     NoRoomError,
     check_destination,
+    check_replaceable,
     complete_file,
     make_folder,
 )
@@ -243,7 +244,7 @@ class Batch:
     def _make(self, outcome: Outcome, bar: ProgressBar) -> None:
         case, results = outcome.case, self._results
         start = time.perf_counter()
-        check_place(case, self._ways.overwrite)
+        check_replaceable(case.output, self._ways.overwrite, case.inputs)
         identities = [identity(path) for path in case.inputs]
         with results.workshop(case.output) as workshop:
             unfinished = workshop / case.output.name
@@ -320,12 +321,6 @@ class Batch:
                 temporary.write_text(f"{text}\n", encoding="utf-8")
         except FileError as error:
             note(str(error))
-
-
-def check_place(case: Case, overwrite: bool) -> None:
-    """Make the folder of a result, and raise FileError if the result cannot be put there."""
-    make_folder(case.output.parent)
-    check_destination(case.output, overwrite, case.inputs)
 
 
 @contextmanager

@@ -12,7 +12,14 @@ from pathlib import Path
 
 from .image_file import FileError
 
-__all__ = ["NoRoomError", "cannot_write", "check_destination", "complete_file", "make_folder"]
+__all__ = [
+    "NoRoomError",
+    "cannot_write",
+    "check_destination",
+    "check_replaceable",
+    "complete_file",
+    "make_folder",
+]
 
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
@@ -32,6 +39,23 @@ def check_destination(path: Path, overwrite: bool = False, sources: Sequence[Pat
     sources : sequence of Path
         The files that are read, none of which is replaced.
     """
+    check_replaceable(path, overwrite, sources)
+    folder = path.parent
+    if not folder.is_dir():
+        above = next((part for part in (folder, *folder.parents) if part.exists()), folder)
+        if above.exists() and not above.is_dir():
+            raise FileError(f"{above} is a file and no folder: choose another name.")
+        raise FileError(f"The folder {folder} does not exist: make it first.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise FileError(f"The folder {folder} cannot be written to: choose another.")
+    try:
+        _check_name(path)
+    except (OSError, ValueError) as error:
+        raise cannot_write(path, error) from error
+
+
+def check_replaceable(path: Path, overwrite: bool = False, sources: Sequence[Path] = ()) -> None:
+    """Raise FileError if what is under a name must stay there; nothing is touched to find out."""
     try:
         there = os.path.lexists(path)
         if path.is_dir():
@@ -48,18 +72,6 @@ def check_destination(path: Path, overwrite: bool = False, sources: Sequence[Pat
         raise FileError(f"{path} is no ordinary file: choose another name.")
     if there and not overwrite:
         raise FileError(f"{path} exists already: choose another name, or add --overwrite.")
-    folder = path.parent
-    if not folder.is_dir():
-        above = next((part for part in (folder, *folder.parents) if part.exists()), folder)
-        if above.exists() and not above.is_dir():
-            raise FileError(f"{above} is a file and no folder: choose another name.")
-        raise FileError(f"The folder {folder} does not exist: make it first.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise FileError(f"The folder {folder} cannot be written to: choose another.")
-    try:
-        _check_name(path)
-    except (OSError, ValueError) as error:
-        raise cannot_write(path, error) from error
 
 
 def make_folder(path: Path) -> None:
@@ -91,8 +103,11 @@ def complete_file(path: Path) -> Iterator[Path]:
 def _check_name(path: Path) -> None:
     """Make a file of that name, or where there is one a file beside it, and take it away again."""
     name = _temporary_name(path) if os.path.lexists(path) else path
-    os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-    name.unlink()
+    made = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+    try:
+        os.close(made)
+    finally:
+        name.unlink()
 
 
 def _temporary_name(path: Path) -> Path:
