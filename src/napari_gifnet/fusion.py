@@ -18,6 +18,7 @@ from .models import STACK_MODEL
 from .planes.color import ColorPolicy
 from .planes.image import Plane
 from .planes.job import Job, Normalization, resolve
+from .planes.labelled import NO_LABELS, Labels, read_labels, read_stack_labels
 from .planes.ranges import Intensity, from_unit, nothing_finite
 from .planes.request import check_index, request_of_arrays, request_of_stack
 from .progress import Progress, Reporting, share_of
@@ -108,7 +109,7 @@ def fuse(
     -------
     array (..., Y, X) or, in colour, (..., Y, X, 3)
         In [0, 1], or scaled to `dtype`. A lazy dask array, one plane a chunk, if a or b is one;
-        chunks within planes are merged.
+        chunks within planes are merged. A DataArray if one is: axes match by name, coordinates stay.
 
     Raises
     ------
@@ -134,10 +135,11 @@ def fuse(
     """
     images = (a, b, *others)
     names = ["a", "b", *(f"image {place}" for place in range(2, len(images)))]
+    labels = read_labels(images, names, rgb, task)
     request = request_of_arrays(
-        images,
+        labels.images,
         names,
-        rgb,
+        labels.rgb,
         task=task,
         intensity=intensity,
         color=color,
@@ -146,12 +148,13 @@ def fuse(
     )
     if model is None and others:
         model = STACK_MODEL
-    return _compute(resolve(request), model, Backend(device, precision, tile_size), progress)
+    backend = Backend(device, precision, tile_size)
+    return _compute(resolve(request), model, backend, progress, labels)
 
 
 def fuse_stack(
     stack: Any,
-    axis: int = 0,
+    axis: int | str = 0,
     *,
     task: str | None = "multi_focus",
     model: str | Path | Model | None = None,
@@ -172,8 +175,8 @@ def fuse_stack(
     stack : array (..., Y, X) or, in colour, (..., Y, X, 3 | 4), or list of planes
         Registered planes of one scene, 1 to some hundreds along `axis`, in any order; the other
         leading axes are kept, as time is of (T, Z, Y, X) with ``axis=1``. One plane is enhanced.
-    axis : int
-        Along which the planes lie; none of those of a plane.
+    axis : int or str
+        Along which the planes lie; none of those of a plane. Of a DataArray its name, too.
     task : {"multi_focus", "multi_exposure"} or another preset, optional
         What the planes are; None for the network to find out.
     model : str, Path or Model, optional
@@ -208,8 +211,9 @@ def fuse_stack(
     >>> fuse_stack(np.stack([np.zeros((8, 8)), np.ones((8, 8))]), model="mean")[0, :2]
     array([0.5, 0.5], dtype=float32)
     """
+    labels, stack, place, rgb = read_stack_labels(stack, axis, rgb)
     request = request_of_stack(
-        stack, axis, rgb, intensity=intensity, color=color, dtype=dtype, task=task
+        stack, place, rgb, intensity=intensity, color=color, dtype=dtype, task=task
     )
     check_index(return_index, task)
     if len(request.inputs) == 1:
@@ -218,14 +222,15 @@ def fuse_stack(
     backend = Backend(device, precision, tile_size)
     job = resolve(request)
     if not return_index:
-        return _compute(job, method, backend, progress)
+        return _compute(job, method, backend, progress, labels)
     if job.lazy:
-        return fuse_lazily(job, method, backend, with_index=True)
+        return labels.restore(fuse_lazily(job, method, backend, with_index=True), job, method)
     with Reporting(progress) as report:
         fuser = open_fuser(method, backend, report)
         require_index(fuser)
         index = np.empty(job.leading + job.sides, np.float32)
-        return run(job, fuser, report, index=index), index
+        made = run(job, fuser, report, index=index), index
+    return labels.restore(made, job, method)
 
 
 def enhance(
@@ -274,16 +279,18 @@ def enhance(
     >>> enhance(np.eye(5), model="mean", dtype="uint8")[0]
     array([255,   0,   0,   0,   0], dtype=uint8)
     """
+    labels = read_labels((image,), ("image",), rgb)
     request = request_of_arrays(
-        (image,),
+        labels.images,
         ("image",),
-        rgb,
+        labels.rgb,
         intensity=intensity,
         color=color,
         dtype=dtype,
         normalization=normalization,
     )
-    return _compute(resolve(request), model, Backend(device, precision, tile_size), progress)
+    backend = Backend(device, precision, tile_size)
+    return _compute(resolve(request), model, backend, progress, labels)
 
 
 def _compute(
@@ -291,11 +298,13 @@ def _compute(
     model: str | Path | Model | None,
     backend: Backend,
     progress: Progress | bool | None,
+    labels: Labels = NO_LABELS,
 ) -> Any:
     if job.lazy:
-        return fuse_lazily(job, model, backend)
+        return labels.restore(fuse_lazily(job, model, backend), job, model)
     with Reporting(progress) as report:
-        return run(job, open_fuser(model, backend, report), report)
+        made = run(job, open_fuser(model, backend, report), report)
+    return labels.restore(made, job, model)
 
 
 def run(
