@@ -240,7 +240,7 @@ def test_existing_results_are_kept(pairs):
     Path("out/00.png").write_text("precious")
     told = gifnet(*FUSE, code=1)
     assert "16 done, 4 failed" in told
-    assert "00.png exists already: choose another folder, or add --overwrite" in told
+    assert "00.png exists already: choose another place, or add --overwrite" in told
     assert Path("out/00.png").read_text() == "precious"
     before = contents()
     told = gifnet(*FUSE, code=1)
@@ -311,17 +311,15 @@ def test_a_full_disk_loses_nothing(here):
 def test_a_table_of_pairs(here):
     make_pairs(count=4)
     Path("pairs.csv").write_text(
-        "a;b;Name\na/00.png;b/03.png;\na/01.png;b/02.png;day/x\na/02.png;gone.png;\na/03.png;;\n",
+        "a;b;Name\na/00.png;b/03.png;\na/01.png;b/02.png;day/x\na/01.png;b/01.png;y.jpg\na/02.png;gone.png;\na/03.png;;\n",
         encoding="utf-8-sig",
     )
-    told = gifnet(
-        "fuse", "--pairs", "pairs.csv", "-o", "out", "--model", "mean", "--suffix", "tif", code=1
-    )
-    assert set(contents()) == {"00.tif", "day/x.tif"}
+    told = gifnet("fuse", "--pairs", "pairs.csv", "-o", "out", "--model", "mean", code=1)
+    assert set(contents()) == {"00.png", "day/x.png", "y.jpg"}
     assert "gone.png cannot be read" in told
-    assert "Row 5 of pairs.csv names one image" in told
-    expected = fuse(read("a/00.png").data, read("b/03.png").data, model="mean")
-    np.testing.assert_array_equal(read("out/00.tif").data, expected)
+    assert "Row 6 of pairs.csv names one image" in told
+    expected = fuse(read("a/00.png").data, read("b/03.png").data, model="mean", dtype="uint8")
+    np.testing.assert_array_equal(read("out/00.png").data, expected)
 
     Path("names.csv").write_text("a,b\n00.png,01.png\n02.png,02.png\n")
     gifnet("fuse", "a", "b", "--pairs", "names.csv", "-o", "other", "--model", "mean")
@@ -381,6 +379,17 @@ def test_a_folder_or_a_pattern_of_planes(planes, random_bands, given):
     np.testing.assert_array_equal(read("height.tif").data, index)
 
 
+def test_a_result_among_its_planes_is_none_of_them(planes, monkeypatch):
+    monkeypatch.chdir("stacks/one")
+    for _ in range(2):
+        gifnet("fuse", ".", "-o", "flat.png", "--model", "mean", "--overwrite")
+    expected = fuse_stack(planes, model="mean", dtype="uint8")
+    np.testing.assert_array_equal(read("flat.png").data, expected)
+    overwriting = "--overwrite", "--dry-run"
+    told = gifnet("fuse", "*.png", "-o", "flat.png", "--height", "plane3.png", *overwriting)
+    assert "of 11 planes, plane0.png to plane11.png" in told
+
+
 def test_a_folder_of_folders_of_planes(planes):
     shutil.copytree("stacks/one", "stacks/two")
     write("stacks/two/plane12.png", planes[0], "YX")
@@ -430,6 +439,7 @@ def test_patterns_among_images(here):
         ("fuse a -o out", "holds 2 images and no folders of planes"),
         ("fuse a b -o out --height h.tif", "--height is of a stack"),
         ("fuse a b -o out --report note.txt", "note.txt exists already"),
+        ("fuse a b -o note.txt/out", "note.txt/out/.gifnet cannot be made: Not a directory"),
         ("fuse a b -o out --report no/r.json", "The folder no does not exist"),
         ("fuse 'x*.png' -o out.png", "No images fit the pattern x*.png"),
         ("fuse a/00.png b/00.png -o out.png --resume", "--resume is of folders"),
@@ -461,9 +471,11 @@ def test_names_that_are_not_utf8(here):
     make_pairs(count=1)
     for folder in "ab":
         Path(folder, "00.png").rename(os.fsdecode(folder.encode() + b"/caf\xe9.png"))
-    gifnet(*FUSE, "--report", "report.json")
-    assert list(contents()) == ["caf\udce9.png"]
-    assert json.loads(Path("report.json").read_text(encoding="utf-8"))["counts"] == {"done": 1}
+    gifnet(*FUSE, "--report", "out/report.json")
+    report = json.loads(Path("out/report.json").read_text(encoding="utf-8"))
+    assert report["counts"] == {"done": 1}
+    assert report["cases"][0]["inputs"] == ["a/caf\udce9.png", "b/caf\udce9.png"]
+    assert sorted(contents()) == ["caf\udce9.png", "report.json"]
     assert "1 finished before" in gifnet(*FUSE, "--resume")
 
 

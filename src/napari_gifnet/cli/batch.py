@@ -26,7 +26,6 @@ from napari_gifnet.files.destinations import (
     check_destination,
     check_replaceable,
     complete_file,
-    make_folder,
 )
 from napari_gifnet.files.formats import FileError
 from napari_gifnet.files.results_folder import ResultsFolder, identity
@@ -142,11 +141,10 @@ class Batch:
                 self._foresee(outcome)
             self._tell(0.0)
             return
+        self._results.begin()
         if self._ways.report is not None:
             replaces = self._ways.overwrite or self._ways.resume
             check_destination(self._ways.report, replaces, sources)
-        make_folder(self._results.path)
-        self._results.sweep()
         start = time.perf_counter()
         interrupted = False
         try:
@@ -156,13 +154,13 @@ class Batch:
             self._results.sweep()  # it may have come while something was taken away
         finally:
             seconds = time.perf_counter() - start
-            self._write_report(seconds)
+            reported = self._write_report(seconds)
             if any(outcome.status is not Status.waiting for outcome in self.outcomes):
                 self._tell(seconds)
         if interrupted:
             note("stopped: the same command with --resume goes on.")
             raise typer.Exit(INTERRUPTED)
-        if any(outcome.status is Status.failed for outcome in self.outcomes):
+        if not reported or any(each.status is Status.failed for each in self.outcomes):
             raise typer.Exit(SOME_FAILED)
 
     def _make_all(self) -> None:
@@ -239,7 +237,7 @@ class Batch:
         if difference is None:
             return f"{case.output} exists already: go on with --resume, or replace it with --overwrite."
         told = f", but {difference}" if self._ways.resume else ""
-        return f"{case.output} exists already{told}: choose another folder, or add --overwrite."
+        return f"{case.output} exists already{told}: choose another place, or add --overwrite."
 
     def _make(self, outcome: Outcome, bar: ProgressBar) -> None:
         case, results = outcome.case, self._results
@@ -303,10 +301,11 @@ class Batch:
         statuses = [outcome.status for outcome in self.outcomes]
         return {each.value: statuses.count(each) for each in Status if each in statuses}
 
-    def _write_report(self, seconds: float) -> None:
+    def _write_report(self, seconds: float) -> bool:
+        """Write the report, if one is wanted; return whether it went well."""
         path = self._ways.report
         if path is None:
-            return
+            return True
         content = {
             "napari_gifnet": __version__,
             "written": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -321,6 +320,8 @@ class Batch:
                 temporary.write_text(f"{text}\n", encoding="utf-8")
         except FileError as error:
             note(str(error))
+            return False
+        return True
 
 
 @contextmanager

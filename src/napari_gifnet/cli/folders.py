@@ -48,6 +48,7 @@ def cases_of_fusion(
     task: str | None,
     pairs: Path | None = None,
     suffix: str | None = None,
+    height: Path | None = None,
 ) -> Cases:
     """Find out what ``gifnet fuse`` is to make.
 
@@ -62,6 +63,8 @@ def cases_of_fusion(
         A table with the columns a and b, and name if results are to be called otherwise than a.
     suffix : str, optional
         Of the results in a folder.
+    height : Path, optional
+        Of one stack.
 
     Raises
     ------
@@ -78,8 +81,8 @@ def cases_of_fusion(
     if len(paths) == 1 and (folders or is_pattern(paths[0])):
         if not folders or known_suffix(output, FORMATS):
             _refuse_suffix(suffix)
-            planes = _planes_of(paths[0])
-            case = Case(output.name, tuple(planes), output)
+            planes = _planes_of(paths[0], [path for path in (output, height) if path])
+            case = Case(output.name, tuple(planes), output, height)
             return Cases([case], "pair" if bands else "stack")
         folder = _folder_for_many(output, paths)
         return Cases(_of_folders_of_planes(paths[0], folder, suffix), "stack", folder)
@@ -90,7 +93,7 @@ def cases_of_fusion(
             for path in paths
             for image in (expand_pattern(path, FORMATS) if is_pattern(path) else [path])
         ]
-        return Cases([Case(output.name, tuple(images), output)], _kind_of(images, bands))
+        return Cases([Case(output.name, tuple(images), output, height)], _kind_of(images, bands))
     for path in paths:
         if path not in folders:
             raise FileError(f"{path} is no folder: expected only folders, or only images.")
@@ -116,10 +119,11 @@ def _kind_of(images: Sequence[Path], bands: bool) -> Kind:
     return "stack" if len(images) == 1 or (len(images) > 2 and not bands) else "pair"
 
 
-def _planes_of(path: Path) -> list[Path]:
-    if is_pattern(path):
-        return expand_pattern(path, FORMATS)
-    planes = planes_in(path, FORMATS)
+def _planes_of(path: Path, made: Sequence[Path]) -> list[Path]:
+    """Return the images of a folder or a pattern, without what a run before made of them."""
+    found = expand_pattern(path, FORMATS) if is_pattern(path) else planes_in(path, FORMATS)
+    results = [each.resolve() for each in made]
+    planes = [plane for plane in found if plane.resolve() not in results]
     if not planes:
         raise FileError(f"{path} has no images: expected files that end in {', '.join(FORMATS)}.")
     return planes
@@ -191,6 +195,8 @@ def _of_table(table: Path, bases: Sequence[Path], folder: Path, suffix: str | No
     for number, row in _rows_of(table):
         a, b = base_a / row["a"], base_b / row["b"]
         name = row.get("name") or _stem(a)
+        own_suffix = known_suffix(Path(name), FORMATS)
+        name = name[: -len(own_suffix)] if own_suffix else name
         if name in cases:
             raise FileError(
                 f"Row {number} of {table} makes {name}, as another does: expected names that differ, "
@@ -202,7 +208,8 @@ def _of_table(table: Path, bases: Sequence[Path], folder: Path, suffix: str | No
         elif Path(name).is_absolute() or ".." in Path(name).parts:
             trouble = f"Row {number} of {table} makes {name}, which lies outside of {folder}."
         safe = name if trouble is None else f"row {number}"
-        cases[name] = Case(safe, (a, b), _output(folder, safe, (a, b), suffix), trouble=trouble)
+        output = _output(folder, safe, (a, b), suffix or own_suffix)
+        cases[name] = Case(safe, (a, b), output, trouble=trouble)
     return list(cases.values())
 
 

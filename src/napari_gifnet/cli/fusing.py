@@ -104,7 +104,7 @@ def fuse(
       gifnet fuse infrared/ visible/ -o fused/ --report report.json
       gifnet fuse --pairs pairs.csv -o fused/ --suffix .png --resume
     """
-    cases = cases_of_fusion(images or [], output, task, pairs, parse_suffix(suffix))
+    cases = cases_of_fusion(images or [], output, task, pairs, parse_suffix(suffix), height)
     if cases.kind != "stack" or (height is not None and cases.folder is not None):
         for option, value in (("--height", height), ("--axis", axis)):
             if value is not None:
@@ -123,7 +123,7 @@ def fuse(
         axis=axis,
     )
     backend = Backend(device, precision, parse_tile_size(tile_size))
-    _make(cases, settings, backend, Ways(overwrite, resume, dry_run, report), height)
+    _make(cases, settings, backend, Ways(overwrite, resume, dry_run, report))
 
 
 def enhance(
@@ -171,9 +171,7 @@ def enhance(
     _make(cases, settings, backend, Ways(overwrite, resume, dry_run, report))
 
 
-def _make(
-    cases: Cases, settings: Settings, backend: Backend, ways: Ways, height: Path | None = None
-) -> None:
+def _make(cases: Cases, settings: Settings, backend: Backend, ways: Ways) -> None:
     """Make one result, or all of a folder."""
     fuser = LateFuser(settings.model, backend)
     if cases.folder is not None:
@@ -187,7 +185,7 @@ def _make(
     if ways.dry_run:
         Batch([case], case.output.parent, settings, fuser, ways).go()
         return
-    case = replace(case, height=height, overwrite=ways.overwrite)
+    case = replace(case, overwrite=ways.overwrite)
     with progress_bar("Reading") as bar:
         _, sentences = make(case, settings, fuser, bar)
     for sentence in sentences:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -78,6 +78,7 @@ def make(
     check_format(case.output, axes, job.dtype)
     index = None if case.height is None else np.empty(job.leading + job.sides, np.float32)
     made = carry_out(job, fuser, bar, index)
+    made = replace(made, how="; ".join([*prepared.notes, made.how]))
     fused = np.moveaxis(made.image, -3, -1) if prepared.bands_in_color else made.image
     # without the time, so that a result made again is the same to the bit
     description = f"napari-gifnet {__version__}, from {prepared.sources}: {made.how}"

@@ -18,7 +18,6 @@ from napari_gifnet.planes.request import request_of_arrays, request_of_stack
 from napari_gifnet.planes.tasks import PANSHARPENING
 
 from .case import Case, Kind, Settings
-from .console import note
 from .stacking import Stack, check_height, open_stack
 
 if TYPE_CHECKING:
@@ -41,6 +40,8 @@ class Prepared:
         From the letter of an axis to the distance of its pixels.
     sources : str
         The names of the files, for people.
+    notes : tuple of str
+        What was done to the images beforehand, in words.
     bands_in_color : bool
         The bands of the result are red, green and blue.
     stack : Stack or None
@@ -51,6 +52,7 @@ class Prepared:
     axes: str
     spacing: Any
     sources: str
+    notes: tuple[str, ...] = ()
     bands_in_color: bool = False
     stack: Stack | None = None
 
@@ -102,8 +104,12 @@ def _prepare_pair(case: Case, settings: Settings) -> Prepared:
     paths = list(case.inputs)
     a, b = open_images(paths, settings.task, settings.nodata)
     bands_in_color = settings.task == PANSHARPENING.name and a.in_color
+    notes: list[str] = []
     if settings.task == PANSHARPENING.name:
+        sides = a.sides
         a = bands_onto(a, b)
+        if a.sides != sides:
+            notes.append(f"bands resampled from {format_sides(sides)}")
     a, b = align_axes(a, b, (paths[0].name, paths[-1].name))
     request = request_of_arrays(
         (a.data, b.data),
@@ -120,7 +126,7 @@ def _prepare_pair(case: Case, settings: Settings) -> Prepared:
     if bands_in_color:
         axes = axes.replace("C", "") + "S"
     sources = f"{', '.join(path.name for path in paths[:-1])} and {paths[-1].name}"
-    return Prepared(job, axes, a.spacing | b.spacing, sources, bands_in_color)
+    return Prepared(job, axes, a.spacing | b.spacing, sources, tuple(notes), bands_in_color)
 
 
 def _prepare_stack(case: Case, settings: Settings) -> Prepared:
@@ -202,7 +208,6 @@ def bands_onto(bands: ImageFile, pan: ImageFile) -> ImageFile:
         whole = np.rint(np.where(missing, 0, data).astype(np.float64)).clip(limits.min, limits.max)
         data = whole.astype(bands.data.dtype)
         data = np.ma.masked_array(data, missing) if missing.any() else data
-    note(f"the bands were resampled from {format_sides(sides)} to those of B.")
     return ImageFile(data, bands.axes, pan.spacing)
 
 

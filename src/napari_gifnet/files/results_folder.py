@@ -33,7 +33,7 @@ class ResultsFolder:
     Parameters
     ----------
     path : Path
-        It is made when the first result is.
+        It is made when a run begins.
     """
 
     def __init__(self, path: Path) -> None:
@@ -73,8 +73,13 @@ class ResultsFolder:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def begin(self) -> None:
+        """Make the folder, and take away what runs that were killed have left in it."""
+        make_folder(self._hidden)
+        self.sweep()
+
     def sweep(self) -> None:
-        """Take away what runs that were killed have left."""
+        """Take away what is not complete and belongs to no run any more."""
         from filelock import FileLock, Timeout
 
         for folder in self._hidden.glob("*.part"):
@@ -101,7 +106,7 @@ class ResultsFolder:
             Whether what is in the place may be replaced.
         """
         if os.path.lexists(output) and not overwrite:
-            raise FileError(f"{output} exists already: choose another folder, or add --overwrite.")
+            raise FileError(f"{output} exists already: choose another place, or add --overwrite.")
         text = json.dumps(record | {"result": identity(made)}, indent=1)
         draft = made.with_name("record.json")
         make_folder(output.parent)
