@@ -154,6 +154,35 @@ def test_two_hundred_steps_lower_the_losses(pairs):
     assert judge() < 0.95 * before
 
 
+def test_the_last_part_of_a_run_has_a_rate_shares_and_weights_of_its_own(pairs):
+    run = small_run(
+        pairs,
+        steps=10,
+        last_part=0.4,
+        last_shares={"head": 0.9},
+        last_weights={"edges": 1.5},
+    )
+    assert run.first_steps == 6
+    assert (run.shares_at(5)["head"], run.shares_at(6)["head"]) == (run.shares["head"], 0.9)
+    assert (run.weights_at(5)["edges"], run.weights_at(6)["edges"]) == (run.weights["edges"], 1.5)
+    assert run.weights_at(6)["truth"] == run.weights["truth"]
+    trainer, rates = BandTrainer(run, None), []
+    for trainer.step in range(run.steps):
+        rates.append(trainer.learning_rate())
+    assert rates[6] == pytest.approx(run.last_rate)
+    assert rates[9] < rates[8] < rates[7] < rates[6]
+
+
+def test_faint_contrasts_count_as_much_as_strong_ones_beside_them():
+    scene = torch.zeros(1, 1, 96, 96)
+    scene[..., 16:40, 16:40] = 0.8
+    scene[..., 60:84, 60:84] = 0.06
+    without = scene.clone()
+    without[..., 60:84, 60:84] = 0
+    whole, faint = (missing_relief(scene, scene, without, faint=f).item() for f in (False, True))
+    assert faint > 2 * whole
+
+
 def test_a_run_that_was_stopped_ends_with_the_same_bits(pairs, tmp_path):
     run = small_run(pairs)
     train_bands(run, tmp_path / "whole")

@@ -41,6 +41,9 @@ class BandRun:
         What an update learns from: samples of two planes, planes of stacks together, single pictures.
     rate : float
         Adam's highest learning rate; after a short rise it falls by a half cosine.
+    last_part : float
+        Share of the steps that end the run with `last_rate`, which falls anew, and with what
+        `last_shares` and `last_weights` name in place of `shares` and `weights`.
     memory : float
         Share of the averaged weights, which are those that are kept, that a step leaves as they are.
     shares : mapping
@@ -52,13 +55,15 @@ class BandRun:
 
     pairs: str = ""
     photographs: tuple[str, ...] = ()
-    steps: int = 7000
+    steps: int = 9600
     side: int = 96
     wide_side: int = 160
     pairs_a_step: int = 8
     stack_planes: int = 12
     singles: int = 1
     rate: float = 2e-3
+    last_part: float = 13 / 48
+    last_rate: float = 8e-4
     memory: float = 0.997
     shares: Mapping[str, float] = field(
         default_factory=lambda: {
@@ -89,11 +94,45 @@ class BandRun:
             "gradient": 10.0,
             "intensity": 1.0,
             "relief": 20.0,
+            "faint_relief": 0.0,
             "beyond": 24.0,
             "invented": 30.0,
         }
     )
+    last_shares: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "infrared": 0.22,
+            "made": 0.03,
+            "head": 0.27,
+            "focus": 0.2,
+            "exposure": 0.26,
+            "plain": 0.02,
+        }
+    )
+    last_weights: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "clipping": 300.0,
+            "lost_detail": 6.0,
+            "edges": 13.0,
+            "information": 8.0,
+            "relief": 14.0,
+            "faint_relief": 6.0,
+        }
+    )
     seed: int = 0
+
+    @property
+    def first_steps(self) -> int:
+        """Steps before the last part."""
+        return self.steps - round(self.last_part * self.steps)
+
+    def shares_at(self, step: int) -> Mapping[str, float]:
+        """How often each kind of sample of two planes is drawn at a step."""
+        return self.shares if step < self.first_steps else {**self.shares, **self.last_shares}
+
+    def weights_at(self, step: int) -> Mapping[str, float]:
+        """Weight of each term of `band_losses` at a step."""
+        return self.weights if step < self.first_steps else {**self.weights, **self.last_weights}
 
 
 class BandTrainer:
@@ -107,9 +146,13 @@ class BandTrainer:
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=run.rate, betas=(0.9, 0.98))
 
     def learning_rate(self) -> float:
-        rise = min(1.0, (self.step + 1) / 100)
-        fall = 0.5 * (1 + math.cos(math.pi * self.step / self.run.steps))
-        return self.run.rate * rise * (0.01 + 0.99 * fall)
+        run, first = self.run, self.run.first_steps
+        if self.step < first:
+            rate = run.rate * min(1.0, (self.step + 1) / 100)
+            share = self.step / first
+        else:
+            rate, share = run.last_rate, (self.step - first) / (run.steps - first)
+        return rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
 
     def update(self) -> dict[str, float]:
         """Make one step; return its losses."""
@@ -123,19 +166,18 @@ class BandTrainer:
             self.scenes,
             run.wide_side if wide else run.side,
             pairs=round(run.pairs_a_step * fewer),
-            shares=run.shares,
+            shares=run.shares_at(self.step),
             stack_planes=round(run.stack_planes * fewer),
             singles=round(run.singles * fewer),
         )
         count = sum(len(batch.planes) for batch in batches)
         self.optimiser.zero_grad(set_to_none=True)
         parts: dict[str, float] = {}
+        weights = run.weights_at(self.step)
         for made in batches:
             batch = BandBatch(*(t.to(self.device) for t in made))
             terms = band_losses(self.network(batch.planes, batch.task), batch)
-            weighed = {
-                k: v * (run.weights[k] / count) for k, v in terms.items() if run.weights.get(k)
-            }
+            weighed = {k: v * (weights[k] / count) for k, v in terms.items() if weights.get(k)}
             torch.stack(list(weighed.values())).sum().backward()
             for name, value in weighed.items():
                 parts[name] = parts.get(name, 0.0) + value.item()
