@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from napari_gifnet.errors import GIFNetError
+from napari_gifnet.planes.arrays import is_dask
 from napari_gifnet.planes.ranges import from_unit
 
 from . import destinations
@@ -113,7 +114,7 @@ def is_image_folder(path: Path) -> bool:
     return _is_folder(path) and (is_ome_zarr(path) or is_dicom_folder(path))
 
 
-def read(path: str | Path, *, nodata: float | None = None) -> ImageFile:
+def read(path: str | Path, *, nodata: float | None = None, alpha: bool = False) -> ImageFile:
     """Read an image file, or a series of DICOM.
 
     Parameters
@@ -123,16 +124,19 @@ def read(path: str | Path, *, nodata: float | None = None) -> ImageFile:
         or MetaImage; the folder of a series of DICOM, or a file of it; the folder of an OME-Zarr.
     nodata : float, optional
         The value of missing pixels; by default what a TIFF says itself (GDAL_NODATA).
+    alpha : bool
+        Whether what a TIFF in colour calls alpha stays, as a fourth channel.
 
     Returns
     -------
     ImageFile
         In the dtype of the file, or in float32 where the file scales its values (NIfTI, DICOM);
         upright, palettes applied, inks and YCbCr made red, green and blue, without what the file
-        calls alpha; a fourth sample that it does not call so stays, and all are bands in front
-        then. Volumes of patients come in planes across the body, (Z, Y, X), seen from the feet with
-        the front above, whatever their orientation in the file. Missing floats are NaN, missing
-        integers masked. The spacing is that of OME, ImageJ or the TIFF resolution, or of the volume.
+        calls alpha unless asked for it; a fourth sample that it does not call so stays, and all are
+        bands in front then. Volumes of patients come in planes across the body, (Z, Y, X), seen from
+        the feet with the front above, whatever their orientation in the file. Missing floats are
+        NaN, missing integers masked. The spacing is that of OME, ImageJ or the TIFF resolution, or
+        of the volume.
 
     Raises
     ------
@@ -155,9 +159,10 @@ def read(path: str | Path, *, nodata: float | None = None) -> ImageFile:
     ('ZYX', (61, 88, 74))
     """
     path = Path(path)
-    reader = _READERS.get(find_format(path).name, read_photograph)
+    form = find_format(path)
+    reader = _READERS.get(form.name, read_photograph)
     try:
-        return reader(path, nodata)
+        return read_tiff(path, nodata, alpha) if form is _TIFF else reader(path, nodata)
     except GIFNetError:
         raise
     except OSError as error:
@@ -198,9 +203,10 @@ def write(
         The suffix says the format. A TIFF is an OME-TIFF if it ends in ``.ome.tif``; else one of
         ImageJ where that can hold the data, and a plain one where not.
     data : array (..., Y, X) or, in colour, (..., Y, X, 3)
-        Integers are written as they are. Floats are written as they are to a TIFF or a volume; for
-        PNG and JPEG, and colours in volumes, [0, 1] is scaled to 8 bits, and a NaN becomes 0. JPEG
-        quality is 95.
+        A dask array is computed plane by plane as it is written to a TIFF or an OME-Zarr. A TIFF
+        or a PNG takes a fourth channel, alpha. Integers are written as they are. Floats are written
+        as they are to a TIFF or a volume; for PNG and JPEG, and colours in volumes, [0, 1] is scaled
+        to 8 bits, and a NaN becomes 0. JPEG quality is 95.
     axes : str
         As in `ImageFile`.
     spacing : mapping, optional
@@ -233,6 +239,8 @@ def write(
     """
     path = Path(path)
     form = find_format(path)
+    if is_dask(data) and form not in (_TIFF, _ZARR):
+        data = np.asarray(data)
     if data.dtype == np.float16 and "float32" in _dtypes(form, axes) and form is not _TIFF:
         data = data.astype(np.float32)
     if data.dtype.kind in "fb" and data.dtype.name not in _dtypes(form, axes):

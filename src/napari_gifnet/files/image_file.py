@@ -51,6 +51,8 @@ class ImageFile:
     tags : dict
         What else the file says that a result of the same format keeps: of a TIFF the tags of GeoTIFF
         and GDAL, by number; of an OME-Zarr its version.
+    description : str
+        What a TIFF, a NIfTI or an OME-Zarr says of itself in words.
     """
 
     data: Any
@@ -60,6 +62,7 @@ class ImageFile:
     orientation: Orientation | None = None
     profile: bytes | None = field(default=None, repr=False)
     tags: Mapping[Any, Any] = field(default_factory=dict, repr=False)
+    description: str = field(default="", repr=False)
 
     @property
     def in_color(self) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .descriptions import nifti_description
 from .extras import import_extra
 from .image_file import FileError, ImageFile, mask_nodata
 from .lengths import Length, convert, find_unit, make_length
@@ -70,7 +71,8 @@ def read_nifti(path: Path, nodata: float | None = None) -> ImageFile:
     )
     if "T" in axes and (step := make_length(header.get_zooms()[3], _TIMES.get(second, ""))):
         spacing["T"] = step
-    return ImageFile(data, axes + "S" * in_color, spacing, grid, orientation)
+    said = nifti_description(header)
+    return ImageFile(data, axes + "S" * in_color, spacing, grid, orientation, description=said)
 
 
 def _affine(path: Path, image: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:

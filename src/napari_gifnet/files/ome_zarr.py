@@ -116,7 +116,15 @@ def read_ome_zarr(path: Path, nodata: float | None = None) -> ImageFile:
     own = axes.removesuffix("S")
     name = path.name.partition(".")[0]
     grid = grid_of_spacing(data.shape[: len(own)], own, spacing, name, origin)
-    return ImageFile(data, axes, spacing, grid, tags={VERSION_TAG: version})
+    said = image["metadata"] if isinstance(image.get("metadata"), dict) else {}
+    return ImageFile(
+        data,
+        axes,
+        spacing,
+        grid,
+        tags={VERSION_TAG: version},
+        description=str(said.get("description", "")),
+    )
 
 
 def _multiscales(path: Path, group: Any) -> dict[str, Any]:
@@ -215,15 +223,17 @@ def write_ome_zarr(
 
     group = zarr.create_group(str(path), zarr_format=2 if version == "0.4" else 3)
     datasets = []
-    for level, values in enumerate(_pyramid(data)):
+    levels = []
+    for level, sides in enumerate(_sides_of_levels(data.shape[-2:])):
         factor = np.array([1.0] * (len(letters) - 2) + [2.0**level] * 2)
-        chunks = [1] * (len(letters) - 2) + [min(n, _CHUNK) for n in values.shape[-2:]]
-        how: dict[str, Any] = {"shape": values.shape, "chunks": chunks, "dtype": values.dtype}
+        shape = (*data.shape[:-2], *sides)
+        chunks = [1] * (len(letters) - 2) + [min(n, _CHUNK) for n in sides]
+        how: dict[str, Any] = {"shape": shape, "chunks": chunks, "dtype": data.dtype}
         if version == "0.4":
             how["chunk_key_encoding"] = {"name": "v2", "separator": "/"}
         else:
             how["dimension_names"] = list(letters.lower())
-        group.create_array(str(level), **how)[...] = values
+        levels.append(group.create_array(str(level), **how))
         corner = origin + (factor - 1) / 2 * scale  # the middle of the first pixel
         datasets.append(
             {
@@ -234,6 +244,9 @@ def write_ome_zarr(
                 ],
             }
         )
+    for index in np.ndindex(data.shape[:-2]):  # of a lazy image one plane at a time
+        for array, values in zip(levels, _pyramid(np.asarray(data[index])), strict=True):
+            array[index] = values
     image: dict[str, Any] = {
         "name": like.grid.name if like.grid is not None else "image",
         "axes": [
@@ -277,6 +290,14 @@ def _placed(
         if np.abs(aside).max() > 1e-3 * np.abs(steps).max():
             lost.append("the turn of its axes")
     return scale, origin, units, lost
+
+
+def _sides_of_levels(sides: Sequence[int]) -> list[tuple[int, ...]]:
+    """Return height and width of each level of a pyramid."""
+    levels = [tuple(sides)]
+    while max(levels[-1]) > _COARSEST:
+        levels.append(tuple((n + 1) // 2 for n in levels[-1]))
+    return levels
 
 
 def _pyramid(data: np.ndarray) -> list[np.ndarray]:

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from napari_gifnet.planes.arrays import is_dask
+
+from .descriptions import tiff_description
 from .image_file import FileError, ImageFile, mask_nodata, upright
 from .kept_tags import PROFILE, fitting_profile, ground_tags, tags_for_writing
 from .lengths import OME_NAMES, Length, as_number, convert, find_unit, is_size, make_length
@@ -40,7 +43,7 @@ _NO_IMAGE = {
 """What samples can stand for that is refused, since it would be taken for something else."""
 
 
-def read_tiff(path: Path, nodata: float | None = None) -> ImageFile:
+def read_tiff(path: Path, nodata: float | None = None, alpha: bool = False) -> ImageFile:
     """Read the first series of a TIFF; errors of tifffile come out as they are.
 
     Parameters
@@ -48,14 +51,16 @@ def read_tiff(path: Path, nodata: float | None = None) -> ImageFile:
     path : Path
     nodata : float, optional
         The value of missing pixels; by default what GDAL noted in the file.
+    alpha : bool
+        Whether what the file calls alpha stays, as the fourth channel of colours.
     """
     import tifffile
 
     with tifffile.TiffFile(path) as tiff:  # values of tags are read when they are asked for
-        return _interpret(path, tiff, nodata)
+        return _interpret(path, tiff, nodata, alpha)
 
 
-def _interpret(path: Path, tiff: Any, nodata: float | None) -> ImageFile:
+def _interpret(path: Path, tiff: Any, nodata: float | None, alpha: bool) -> ImageFile:
     import tifffile
 
     series = tiff.series[0]
@@ -67,14 +72,17 @@ def _interpret(path: Path, tiff: Any, nodata: float | None) -> ImageFile:
     if data.shape != tuple(series.shape) or 0 in data.shape or not {"Y", "X"} <= set(axes):
         raise FileError(f"{path} holds no image: its axes are {axes}, its shape {data.shape}.")
     data, axes = _planes_last(data, axes)
-    data, axes = _drop_alpha(page, data, axes)
+    kinds = [int(kind) for kind in page.extrasamples]
+    alpha = alpha and page.photometric == 2 and data.shape[-1] == 4 and kinds in ([1], [2])
+    if not alpha:
+        data, axes = _drop_alpha(page, data, axes)
     nodata = _noted_nodata(page) if nodata is None else nodata
     if nodata is not None and page.photometric in (0, 1, 2, 3):
         data = mask_nodata(data, nodata, page.photometric == 2 and data.shape[-1] == 3)
     if page.photometric == 3 and page.colormap is not None and not tiff.is_imagej:
         data, axes = _look_up(data, page.colormap), axes + "S"
     else:  # the palette of ImageJ is for the display only
-        data, axes = _as_colors(path, page, data, axes)
+        data, axes = _as_colors(path, page, data, axes, 4 if alpha else 3)
     if tiff.ome_metadata:
         spacing = _ome_spacing(tifffile.xml2dict(tiff.ome_metadata))
     else:
@@ -88,7 +96,8 @@ def _interpret(path: Path, tiff: Any, nodata: float | None) -> ImageFile:
     letters = axes.removesuffix("S")
     grid = grid_of_spacing(data.shape[: len(letters)], letters, spacing, path.stem)
     tags = ground_tags(page) if turn == 1 else {}
-    return ImageFile(data, axes, spacing, grid, None, page.tags.valueof(PROFILE, None), tags)
+    profile = page.tags.valueof(PROFILE, None)
+    return ImageFile(data, axes, spacing, grid, None, profile, tags, tiff_description(tiff))
 
 
 def _check_size(path: Path, series: Any) -> None:
@@ -122,7 +131,9 @@ def _drop_alpha(page: Any, data: np.ndarray, axes: str) -> tuple[np.ndarray, str
     return (data, axes) if len(kept) > 1 else (data[..., 0], axes[:-1])
 
 
-def _as_colors(path: Path, page: Any, data: np.ndarray, axes: str) -> tuple[np.ndarray, str]:
+def _as_colors(
+    path: Path, page: Any, data: np.ndarray, axes: str, channels: int
+) -> tuple[np.ndarray, str]:
     """Return gray, or red, green and blue; what has other samples becomes bands in front."""
     photometric = int(page.photometric)
     count = data.shape[-1] if axes.endswith("S") else 1
@@ -143,7 +154,7 @@ def _as_colors(path: Path, page: Any, data: np.ndarray, axes: str) -> tuple[np.n
         data = _largest(page, data.dtype) - data if data.dtype.kind == "u" else np.invert(data)
     if photometric in (0, 1) and data.dtype == np.uint8:
         data = data * np.uint8(255 // int(_largest(page, data.dtype)))  # of 2 or 4 bits
-    in_color = photometric in (2, 5, 6) and count in (3, 4) and data.shape[-1] == 3
+    in_color = photometric in (2, 5, 6) and count in (3, 4) and data.shape[-1] == channels
     if axes.endswith("S") and not in_color:
         data, axes = np.moveaxis(data, -1, -3), axes[:-3] + "CYX"
         if axes.count("C") > 1:
@@ -272,6 +283,8 @@ def write_tiff(
     }
     if profile := fitting_profile(like.profile, axes.endswith("S")):
         options["iccprofile"] = profile
+    if axes.endswith("S") and data.shape[-1] == 4:
+        options["extrasamples"] = ["unassalpha"]
     metadata: dict[str, Any] = {"axes": axes}
     ordered = axes == "".join(axis for axis in "TZCYXS" if axis in axes)
     if (
@@ -295,14 +308,24 @@ def write_tiff(
     lost += [axis for axis in sizes if axis not in kept["axes"]]
     options |= {name: value for name, value in kept.items() if name != "axes"}
     try:
-        tifffile.imwrite(path, data, metadata=metadata, **options)
+        tifffile.imwrite(path, metadata=metadata, **_pixels(data, axes), **options)
     except OSError:
         raise
     except Exception:
         # Metadata that the format does not take must not cost the pixels.
-        tifffile.imwrite(path, data, metadata=None, photometric=options["photometric"])
+        kept = {name: options[name] for name in ("photometric", "extrasamples") if name in options}
+        tifffile.imwrite(path, metadata=None, **_pixels(data, axes), **kept)
         lost = [*(axis for axis in spacing if axis in axes), "the description"]
     return lost
+
+
+def _pixels(data: Any, axes: str) -> dict[str, Any]:
+    """Return what tifffile writes: an array, or the planes of a lazy one as they are computed."""
+    if not is_dask(data):
+        return {"data": data}
+    leading = data.shape[: len(axes.removesuffix("S")) - 2]
+    planes = (np.asarray(data[index]) for index in np.ndindex(leading))
+    return {"data": planes, "shape": data.shape, "dtype": data.dtype}
 
 
 def _ome_sizes(sizes: Mapping[str, Length]) -> dict[str, Any]:
@@ -372,5 +395,7 @@ def _plain_sizes(sizes: Mapping[str, Length]) -> dict[str, Any]:
 def _fits_imagej(data: np.ndarray, axes: str) -> bool:
     grays = ("uint8", "uint16", "float32")
     return data.nbytes < 2**32 - 2**20 and (
-        data.dtype == np.uint8 if axes.endswith("S") else data.dtype.name in grays
+        data.dtype == np.uint8 and data.shape[-1] == 3
+        if axes.endswith("S")
+        else data.dtype.name in grays
     )

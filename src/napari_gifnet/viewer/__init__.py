@@ -9,14 +9,16 @@ if TYPE_CHECKING:
     from .layers.fitting import fit_extent
     from .layers.run import enhance_layer, fuse_layers
     from .layers.run_stack import fuse_stack_layers
+    from .layers.writer import save_layer
 
-__all__ = ["enhance_layer", "fit_extent", "fuse_layers", "fuse_stack_layers"]
+__all__ = ["enhance_layer", "fit_extent", "fuse_layers", "fuse_stack_layers", "save_layer"]
 
 _PLACES = {
     "enhance_layer": ".layers.run",
     "fit_extent": ".layers.fitting",
     "fuse_layers": ".layers.run",
     "fuse_stack_layers": ".layers.run_stack",
+    "save_layer": ".layers.writer",
 }
 
 

@@ -12,6 +12,7 @@ from napari_gifnet.grids.world_grid import WorldGrid
 
 from .job import LayerJob, LayerOptions, plan_as_seen
 from .recipes import Record, as_python, color_of, function_of, intensity_of
+from .saved import record_in
 from .source import Look
 
 if TYPE_CHECKING:
@@ -60,8 +61,10 @@ def read_record(layer: Layer) -> Record | None:
     Parameters
     ----------
     layer : napari.layers.Layer
+        Also one that napari's own reader opened from a TIFF or a PNG that it was saved to: the
+        file says how it was made.
     """
-    record = layer.metadata.get("napari_gifnet")
+    record = layer.metadata.get("napari_gifnet") or record_in(layer.source.path)
     if not isinstance(record, Mapping) or not record.get("inputs"):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Files that napari opens by this plugin: volumes with their place in the world, and OME-Zarr."""
+"""Files that napari opens by this plugin: volumes with their place in the world, OME-TIFF and OME-Zarr."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from napari_gifnet.files.image_file import ImageFile, full_suffix
 from napari_gifnet.files.lengths import find_unit
 from napari_gifnet.grids.units import is_unit
 
+from .saved import metadata_of, restore
+
 LayerData = tuple[Any, dict[str, Any], str]
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
 """Of the files; those that napari itself reads well are left to it."""
+
+_OME_TIFF = (".ome.tif", ".ome.tiff")
+"""napari itself reads their pixels, and not where these lie."""
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | None:
@@ -30,17 +35,22 @@ def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | 
 
 def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     """Read files as image layers, with the values and the places that the command line sees."""
-    return [layer_of(read(each), each) for each in _paths(path)]
+    return [layer_of(read(each, alpha=True), each) for each in _paths(path)]
 
 
 def layer_of(image: ImageFile, path: Path) -> LayerData:
-    """Return an image file as napari's layer data."""
+    """Return an image file as napari's layer data; of a layer that was saved, as it was."""
+    name = path.name.partition(".")[0] or path.name
+    restored = restore(image)
+    if restored is not None:
+        data, placed = restored
+        return data, {"name": name, "metadata": metadata_of(image), **placed}, "image"
     letters = image.axes.removesuffix("S")
     options: dict[str, Any] = {
-        "name": path.name.partition(".")[0] or path.name,
+        "name": name,
         "rgb": image.in_color,
         "axis_labels": tuple(letters.lower()),
-        "metadata": {},
+        "metadata": metadata_of(image),
     }
     if image.grid is not None:
         options |= image.grid.layer_kwargs()
@@ -56,4 +66,6 @@ def _paths(path: str | Sequence[str]) -> list[Path]:
 
 
 def _is_ours(path: Path) -> bool:
-    return is_image_folder(path) if path.is_dir() else full_suffix(path) in SUFFIXES
+    if path.is_dir():
+        return is_image_folder(path)
+    return full_suffix(path) in SUFFIXES or path.name.lower().endswith(_OME_TIFF)
