@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +91,7 @@ def write_photograph(
     from PIL import Image, PngImagePlugin
 
     if data.dtype == np.uint16 and data.ndim == 3:
-        path.write_bytes(_imagecodecs().png_encode(data))
+        path.write_bytes(_with_description(_imagecodecs().png_encode(data), description))
         return [] if profile is None else ["the colour profile"]
     profile = fitting_profile(profile, data.ndim == 3)
     comment = description.encode()[:_LONGEST_COMMENT].decode(errors="ignore")
@@ -102,6 +104,13 @@ def write_photograph(
         options["icc_profile"] = profile
     Image.fromarray(np.ascontiguousarray(data)).save(path, **options)
     return []
+
+
+def _with_description(png: bytes, description: str) -> bytes:
+    """Return a PNG with a text in front of its last chunk, which is of twelve bytes."""
+    chunk = b"iTXtDescription\0\0\0\0\0" + description.encode()
+    size, check = struct.pack(">I", len(chunk) - 4), struct.pack(">I", zlib.crc32(chunk))
+    return png[:-12] + size + chunk + check + png[-12:]
 
 
 def _imagecodecs() -> Any:

@@ -148,8 +148,8 @@ def _target(
             )
         return target
     if held and dtype.name not in held:
-        if dtype.kind == "f" and form != "PNG":
-            notes.append(f"{path.name} has colours of 8 bits: {form} holds no others.")
+        if dtype.kind != "b" and form != "PNG":
+            notes.append(f"{path.name} has colours of 8 bits, since {form} holds no others.")
         return np.dtype(np.uint8)
     if dtype.kind == "b":
         return np.dtype(np.uint8)
