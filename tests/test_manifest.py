@@ -53,6 +53,40 @@ def test_the_preferences_have_the_defaults_of_the_widget(manifest):
     }
 
 
+def test_each_format_is_written_as_it_is_and_with_8_and_16_bit(manifest):
+    offered = {each.display_name: each for each in manifest.contributions.writers}
+    assert set(offered) == {
+        f"{name}{depth}"
+        for name in ("OME-TIFF", "OME-Zarr", "NIfTI", "PNG")
+        for depth in ("", ", 8 bit", ", 16 bit")
+    } - {"PNG"}
+    for name, writer in offered.items():
+        assert writer.layer_types == ["image"]
+        assert writer.filename_extensions, name
+        assert writer.command.removeprefix("napari-gifnet.write_")[:3] in name.lower().replace(
+            "-", "_"
+        )
+
+
+def test_a_name_says_which_writer_is_meant(manifest):
+    """What napari writes under a name without an end, or .tif, it writes as ever."""
+    from npe2 import PluginManager
+
+    plugins = PluginManager()
+    for name in ("napari", "napari-gifnet"):
+        plugins.register(PluginManifest.from_distribution(name))
+    for name, command in {
+        "a.ome.tif": "napari-gifnet.write_ome_tiff",
+        "a.ome.zarr": "napari-gifnet.write_ome_zarr",
+        "a.nii.gz": "napari-gifnet.write_nifti",
+        "a.nii": "napari-gifnet.write_nifti",
+        "a.tif": "napari.write_image",
+        "a": "napari.write_image",
+    }.items():
+        writer, _ = plugins.get_writer(name, ["image"])
+        assert writer.command == command, name
+
+
 def test_the_wheel_holds_manifest_samples_and_weights(tmp_path):
     """Built and installed into an empty environment, as a user's pip does it."""
     subprocess.run(

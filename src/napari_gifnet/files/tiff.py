@@ -14,7 +14,8 @@ from napari_gifnet.planes.arrays import is_dask
 from .descriptions import tiff_description
 from .image_file import FileError, ImageFile, mask_nodata, upright
 from .kept_tags import PROFILE, fitting_profile, ground_tags, tags_for_writing
-from .lengths import OME_NAMES, Length, as_number, convert, find_unit, is_size, make_length
+from .lengths import Length, as_number, convert, find_unit, is_size, make_length
+from .ome_xml import ome_sizes, ome_spacing
 from .orientation import grid_of_spacing
 
 __all__ = ["read_tiff", "write_tiff"]
@@ -84,7 +85,7 @@ def _interpret(path: Path, tiff: Any, nodata: float | None, alpha: bool) -> Imag
     else:  # the palette of ImageJ is for the display only
         data, axes = _as_colors(path, page, data, axes, 4 if alpha else 3)
     if tiff.ome_metadata:
-        spacing = _ome_spacing(tifffile.xml2dict(tiff.ome_metadata))
+        spacing = ome_spacing(tifffile.xml2dict(tiff.ome_metadata))
     else:
         spacing = _resolution_spacing(page, tiff.imagej_metadata or {})
     turn = int(page.tags.valueof(_ORIENTATION, 1) or 1)
@@ -229,18 +230,6 @@ def _noted_nodata(page: Any) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _ome_spacing(metadata: dict[str, Any]) -> dict[str, Length]:
-    image = metadata["OME"]["Image"]
-    pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
-    names = {axis: f"PhysicalSize{axis}" for axis in "ZYX"} | {"T": "TimeIncrement"}
-    found = {
-        axis: make_length(pixels[name], pixels.get(f"{name}Unit", "s" if axis == "T" else "µm"))
-        for axis, name in names.items()
-        if name in pixels
-    }
-    return {axis: length for axis, length in found.items() if length}
-
-
 def _resolution_spacing(page: Any, imagej: Mapping[str, Any]) -> dict[str, Length]:
     """Return the spacing of an ImageJ or a plain TIFF."""
     stated = {2: "inch", 3: "cm"}.get(int(page.tags.valueof(_RESOLUTION_UNIT, 2)), "")
@@ -295,7 +284,7 @@ def write_tiff(
     ):
         options["ome"] = True
         metadata["Description"] = description
-        kept = _ome_sizes(sizes)
+        kept = ome_sizes(sizes)
         metadata |= kept.pop("metadata")
     elif ordered and _fits_imagej(data, axes):
         options["imagej"] = True
@@ -326,20 +315,6 @@ def _pixels(data: Any, axes: str) -> dict[str, Any]:
     leading = data.shape[: len(axes.removesuffix("S")) - 2]
     planes = (np.asarray(data[index]) for index in np.ndindex(leading))
     return {"data": planes, "shape": data.shape, "dtype": data.dtype}
-
-
-def _ome_sizes(sizes: Mapping[str, Length]) -> dict[str, Any]:
-    metadata: dict[str, Any] = {}
-    kept = []
-    for axis, length in sizes.items():
-        unit = find_unit(length.unit)
-        is_time = convert(Length(1, unit), "s") is not None
-        if unit not in OME_NAMES or is_time != (axis == "T") or axis not in "TZYX":
-            continue
-        name = "TimeIncrement" if axis == "T" else f"PhysicalSize{axis}"
-        metadata |= {name: length.value, f"{name}Unit": OME_NAMES[unit]}
-        kept.append(axis)
-    return {"metadata": metadata, "axes": kept}
 
 
 def _imagej_sizes(sizes: Mapping[str, Length]) -> dict[str, Any]:
