@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_gifnet.errors import GIFNetError
 from napari_gifnet.planes.arrays import is_dask
 
 from .descriptions import tiff_description
@@ -298,7 +299,7 @@ def write_tiff(
     options |= {name: value for name, value in kept.items() if name != "axes"}
     try:
         tifffile.imwrite(path, metadata=metadata, **_pixels(data, axes), **options)
-    except OSError:
+    except (OSError, MemoryError, GIFNetError):  # those of lazy pixels are no matter of metadata
         raise
     except Exception:
         # Metadata that the format does not take must not cost the pixels.

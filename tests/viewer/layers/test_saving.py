@@ -16,6 +16,7 @@ from napari_gifnet.files.formats import FileError, read
 from napari_gifnet.viewer import enhance_layer, fuse_layers, fuse_stack_layers, save_layer
 from napari_gifnet.viewer.layers.pickup import pick_up, read_record
 from napari_gifnet.viewer.layers.recipes import as_python
+from napari_gifnet.viewer.layers.writer import write_ome_tiff
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Non-orthogonal slicing", "ignore:.*colours of 8 bits"
@@ -290,8 +291,6 @@ def test_a_file_gives_way_only_to_a_complete_one(tmp_path):
     broken = da.zeros((3, 20, 20), chunks=(1, 20, 20)).map_blocks(fail, meta=np.zeros((0, 0, 0)))
     layer = Image(np.zeros((3, 20, 20)))
     _, attributes, _ = layer.as_layer_data_tuple()
-    from napari_gifnet.viewer.layers.writer import write_ome_tiff
-
     with pytest.raises(GIFNetError, match="cannot be written: No space left on device"):
         write_ome_tiff(str(path), broken, attributes)
     assert path.read_bytes() == before
@@ -353,3 +352,49 @@ def test_enhanced_photographs_are_saved_too(viewer, tmp_path):
     assert read(path).data.dtype == np.uint8
     with Picture.open(path) as picture:
         assert "saved by napari-gifnet" in picture.info["Description"]
+
+
+@pytest.mark.parametrize("axes", [(), (2, 2, 2, 2)])
+def test_a_name_may_have_any_characters(tmp_path, suffix, axes):
+    if axes and suffix != ".ome.tif":
+        pytest.skip("it has fewer axes")
+    name = 'a<b>&"c"\n{"d": \u2603}\ud83d \x07'
+    layer = Image(np.zeros((*axes, 9, 11), np.uint8), name=name, scale=[2] * (len(axes) + 2))
+    record = {"inputs": [{"layer": name}]}
+    layer.metadata["napari_gifnet"] = record
+    again = open_again(ViewerModel(), save_layer(layer, tmp_path / f"a{suffix}"))
+    assert again.metadata["napari_gifnet"] == record
+    assert_same_place(again, layer)
+
+
+def test_a_folder_that_a_layer_reads_is_not_replaced(tmp_path):
+    pytest.importorskip("zarr")
+    data = np.random.default_rng(6).random((3, 20, 30)).astype(np.float32)
+    path = save_layer(Image(data), tmp_path / "a.ome.zarr")
+    layer = open_again(ViewerModel(), path)
+    with pytest.raises(FileError, match="is read from it as it is shown; choose another name"):
+        save_layer(layer, path, "uint8")
+    np.testing.assert_array_equal(np.asarray(layer.data), data)
+    save_layer(
+        Image(data, contrast_limits=(0, 1)), path, "uint8"
+    )  # of others the folder may be replaced
+    assert read(path).data.dtype == np.uint8
+
+
+def test_a_lazy_result_that_fails_is_not_computed_twice(tmp_path):
+    import dask.array as da
+
+    tried = []
+
+    def fail(block):
+        tried.append(block)
+        raise OptionError("no such model.")
+
+    empty = np.zeros((0, 0, 0), np.float32)
+    lazy = da.zeros((2, 20, 20), chunks=(1, 20, 20), dtype=np.float32).map_blocks(fail, meta=empty)
+    layer = Image(np.zeros((2, 20, 20), np.float32))
+    _, attributes, _ = layer.as_layer_data_tuple()
+    with pytest.raises(OptionError, match="no such model"):
+        write_ome_tiff(str(tmp_path / "a.ome.tif"), lazy, attributes)
+    assert len(tried) == 1
+    assert list(tmp_path.iterdir()) == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from .saved import describe_layer, letters_of, spacing_of
 from .source import check_layer
 
 if TYPE_CHECKING:
-    from napari.layers import Image
+    from napari.layers import Image, Layer
     from numpy.typing import DTypeLike
 
 __all__ = ["save_layer"]
@@ -73,8 +73,21 @@ def save_layer(layer: Image, path: str | Path, dtype: DTypeLike | None = None) -
     check_layer(layer)
     data, attributes, _ = layer.as_layer_data_tuple()
     path = Path(path)
+    _check_not_read(path, [layer])
     _save(path, data, attributes, dtype)
     return path
+
+
+def _check_not_read(path: Path, layers: Iterable[Layer]) -> None:
+    """Raise FileError if a folder is to be replaced from which a layer reads what it shows."""
+    if not path.is_dir():  # other files stay with those who have them open
+        return
+    for layer in layers:
+        if layer.source.path and Path(layer.source.path).resolve() == path.resolve():
+            raise FileError(
+                f"{path} cannot be replaced: {layer.name!r} is read from it as it is shown; choose "
+                "another name."
+            )
 
 
 def _save(path: Path, data: Any, attributes: Mapping[str, Any], dtype: DTypeLike | None) -> None:
@@ -249,10 +262,13 @@ def _writer(suffixes: tuple[str, ...], dtype: str | None) -> Callable[..., list[
     """Return a writer of npe2: what it has to say becomes a notification of napari."""
 
     def write_layer(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
+        import napari
         from napari.utils.notifications import show_warning
 
         if not path.lower().endswith(suffixes):
             path += suffixes[0]
+        viewer = napari.current_viewer()
+        _check_not_read(Path(path), [] if viewer is None else viewer.layers)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             _save(Path(path), data, attributes, dtype)
