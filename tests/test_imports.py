@@ -20,6 +20,7 @@ FLOORS = [
     {"backend", "progress", "download"},
     {"pyramid", "planes", "grids", "metrics"},
     {"placed"},
+    {"alignment"},
     {"network"},
     {"engine"},
     {"checkpoints"},

@@ -11,22 +11,31 @@ from typing import TYPE_CHECKING, Any
 from .errors import Cancelled, GIFNetError
 
 if TYPE_CHECKING:
+    from .alignment.check import looks_misaligned
+    from .alignment.result import Alignment
+    from .alignment.run import align
     from .fusion import enhance, fuse, fuse_stack
     from .grids.world_grid import WorldGrid
     from .models import list_models, load_model
 
 __all__ = [
+    "Alignment",
     "Cancelled",
     "GIFNetError",
     "WorldGrid",
+    "align",
     "enhance",
     "fuse",
     "fuse_stack",
     "list_models",
     "load_model",
+    "looks_misaligned",
 ]
 
 _HOME = {
+    "align": "alignment.run",
+    "Alignment": "alignment.result",
+    "looks_misaligned": "alignment.check",
     "fuse": "fusion",
     "enhance": "fusion",
     "fuse_stack": "fusion",

@@ -9,6 +9,10 @@ class ImageError(GIFNetError, ValueError):
     """An image or a pair of images cannot be fused as given."""
 
 
+class AlignmentError(GIFNetError, ValueError):
+    """An alignment cannot be trusted, applied, undone, saved or read."""
+
+
 class OptionError(GIFNetError, ValueError):
     """An option has a value that is not among those understood."""
 

@@ -31,8 +31,8 @@ __all__ = ["enhance", "fuse", "fuse_stack", "run"]
 
 TileSize = int | Literal["auto"] | None
 
-GATHERING = 0.3
-"""The share of a run that gathering the statistics of a stack makes up, for its progress."""
+ALIGNING, GATHERING = 0.5, 0.3
+"""The shares of a run that aligning a stack and gathering its statistics make up, for progress."""
 
 
 def fuse(
@@ -158,6 +158,7 @@ def fuse_stack(
     *,
     task: str | None = "multi_focus",
     model: str | Path | Model | None = None,
+    align: str | None = None,
     return_index: bool = False,
     intensity: Intensity = "auto",
     color: Literal["auto", "gray"] = "auto",
@@ -173,14 +174,17 @@ def fuse_stack(
     Parameters
     ----------
     stack : array (..., Y, X) or, in colour, (..., Y, X, 3 | 4), or list of planes
-        Registered planes of one scene, 1 to some hundreds along `axis`, in any order; the other
-        leading axes are kept, as time is of (T, Z, Y, X) with ``axis=1``. One plane is enhanced.
+        Planes of one scene, 1 to some hundreds along `axis`, in any order if they are registered; the
+        other leading axes are kept, as time is of (T, Z, Y, X) with ``axis=1``. One is enhanced.
     axis : int or str
         Along which the planes lie; none of those of a plane. Of a DataArray its name, too.
     task : {"multi_focus", "multi_exposure"} or another preset, optional
         What the planes are; None for the network to find out.
     model : str, Path or Model, optional
         As for `fuse`; by default ``"gifnet-bands"``.
+    align : {"shift", "rigid", "similarity", "affine"}, optional
+        How each plane is laid on its neighbour first, from the middle one on: ``"similarity"`` is for
+        a lens that is refocused. Planes that match nowhere stay, with a warning. Needs SimpleITK.
     return_index : bool
         Whether to return where along the axis each pixel comes from; not for exposures, and with a
         model of the band network.
@@ -221,15 +225,21 @@ def fuse_stack(
     method = STACK_MODEL if model is None else model
     backend = Backend(device, precision, tile_size)
     job = resolve(request)
-    if not return_index:
-        return _compute(job, method, backend, progress, labels)
-    if job.lazy:
-        return labels.restore(fuse_lazily(job, method, backend, with_index=True), job, method)
     with Reporting(progress) as report:
-        fuser = open_fuser(method, backend, report)
-        require_index(fuser)
-        index = np.empty(job.leading + job.sides, np.float32)
-        made = run(job, fuser, report, index=index), index
+        if align is not None:
+            from .alignment.stack import align_request
+
+            job = resolve(align_request(request, align, share_of(report, 0, ALIGNING))[0])
+            report = share_of(report, ALIGNING, 1 - ALIGNING)
+        if job.lazy:
+            made = fuse_lazily(job, method, backend, with_index=return_index)
+        elif return_index:
+            fuser = open_fuser(method, backend, report)
+            require_index(fuser)
+            index = np.empty(job.leading + job.sides, np.float32)
+            made = run(job, fuser, report, index=index), index
+        else:
+            made = run(job, open_fuser(method, backend, report), report)
     return labels.restore(made, job, method)
 
 

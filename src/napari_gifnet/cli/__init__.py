@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from .aligning import align
 from .console import Commands, help_text
 from .demo import demo
 from .evaluating import evaluate
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (fuse, enhance, evaluate, demo, train, models, samples):
+for command in (fuse, enhance, align, evaluate, demo, train, models, samples):
     app.command(help=help_text(command))(command)
 
 
@@ -50,5 +51,6 @@ def main(
     Start here:
       gifnet demo                                    see a brain in PET and MRI
       gifnet fuse A.png B.png -o fused.png           fuse two images of your own
+      gifnet align FIXED.png MOVING.png -o m.png     lay one image on another
       gifnet fuse --help                             all about it, with examples
     """

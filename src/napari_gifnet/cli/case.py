@@ -54,6 +54,8 @@ class Settings:
         The letter of the axis along which the planes of a stack in one file lie.
     grid, interpolation : str
         Of a pair on two grids, as for `napari_gifnet.files.two_grids.place_pair`.
+    align : str, optional
+        The transform by which A is laid on B, or the planes of a stack on each other, beforehand.
     """
 
     kind: Kind
@@ -67,3 +69,4 @@ class Settings:
     axis: str | None = None
     grid: str = "auto"
     interpolation: str = "linear"
+    align: str | None = None

@@ -25,7 +25,7 @@ _ENDLESS = 10_000
 
 _OPTION = re.compile(
     r"\b(tile_size|normalization|intensity|color|dtype|device|precision|task|model|metrics?|recipe"
-    r"|seed|steps|side|batch|rate)=('[^']*'|\"[^\"]*\"|\([^)]*\)|[\w+-]+(?:\.\d+)?)"
+    r"|seed|steps|align|transform|side|batch|rate)=('[^']*'|\"[^\"]*\"|\([^)]*\)|[\w+-]+(?:\.\d+)?)"
 )
 
 

@@ -13,6 +13,7 @@ from napari_gifnet.errors import OptionError
 from napari_gifnet.files.image_file import written_text
 from napari_gifnet.models import DEFAULT_MODEL, STACK_MODEL
 
+from .aligning import AlignFirst
 from .batch import Batch, Ways
 from .case import Settings
 from .console import progress_bar
@@ -74,6 +75,7 @@ def fuse(
     color: ColorPolicy = Color.auto,
     dtype: DtypeName = None,
     nodata: NoData = None,
+    align: AlignFirst = None,
     height: HeightMap = None,
     axis: StackAxis = None,
     overwrite: Overwrite = False,
@@ -111,6 +113,8 @@ def fuse(
       gifnet fuse ct.tif mri.tif --intensity=-100,300 --intensity minmax -o f.tif
       gifnet fuse b1.tif b2.tif b3.tif pan.tif --task pansharpening -o ms.tif
       gifnet fuse plane*.tif --task multi_focus -o flat.tif --height height.tif
+      gifnet fuse infrared.png visible.png --align similarity -o fused.png
+      gifnet fuse plane*.jpg --task multi_focus --align similarity -o flat.jpg
       gifnet fuse planes/ --task multi_focus -o flat.tif
       gifnet fuse infrared/ visible/ -o fused/ --report report.json
       gifnet fuse --pairs pairs.csv -o fused/ --suffix .png --resume
@@ -134,6 +138,7 @@ def fuse(
         axis=axis,
         grid=grid.value,
         interpolation=interpolation.value,
+        align=align.value if align else None,
     )
     backend = Backend(device, precision, parse_tile_size(tile_size))
     _make(cases, settings, backend, Ways(overwrite, resume, dry_run, report))

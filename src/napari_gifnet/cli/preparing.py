@@ -18,6 +18,7 @@ from napari_gifnet.planes.job import Job, resolve
 from napari_gifnet.planes.request import Request, request_of_arrays, request_of_stack
 from napari_gifnet.planes.tasks import PANSHARPENING
 
+from .aligning import align_onto, align_stack, in_dtype
 from .case import Case, Kind, Settings
 from .stacking import Stack, check_height, open_stack
 
@@ -107,6 +108,9 @@ def _prepare_pair(case: Case, settings: Settings) -> Prepared:
     a, b = open_images(paths, settings.task, settings.nodata)
     bands_in_color = settings.task == PANSHARPENING.name and a.in_color
     notes: list[str] = []
+    if settings.align:
+        a, note = align_onto(a, b, settings.align)
+        notes.append(note)
     if settings.task == PANSHARPENING.name:
         sides = a.sides
         a = bands_onto(a, b)
@@ -152,11 +156,16 @@ def _prepare_stack(case: Case, settings: Settings) -> Prepared:
         color=settings.color,
         dtype=_dtype(case, settings),
     )
-    job = resolve(request)
+    job, notes = resolve(request), []
+    if settings.align:
+        request, note = align_stack(request, settings.align)
+        job, notes = resolve(request), [note]
     axes = f"{stack.axes}S" if job.chroma else stack.axes
     spacing = {a: length for a, length in stack.image.spacing.items() if a in stack.axes}
     sources = paths[0].name if len(paths) == 1 else f"{paths[0].name} … {paths[-1].name}"
-    return Prepared(job, axes, replace(stack.image, spacing=spacing), sources, stack=stack)
+    return Prepared(
+        job, axes, replace(stack.image, spacing=spacing), sources, tuple(notes), stack=stack
+    )
 
 
 _PREPARATIONS: dict[Kind, Callable[[Case, Settings], Prepared]] = {
@@ -211,11 +220,7 @@ def bands_onto(bands: ImageFile, pan: ImageFile) -> ImageFile:
     target = _grid_of(leading + wanted, (1 / ratio_y, 1 / ratio_x))
     data = resample(bands.data, source, target, order=3)
     if bands.data.dtype.kind in "iu":
-        missing = np.isnan(data)
-        limits = np.iinfo(bands.data.dtype)
-        whole = np.rint(np.where(missing, 0, data).astype(np.float64)).clip(limits.min, limits.max)
-        data = whole.astype(bands.data.dtype)
-        data = np.ma.masked_array(data, missing) if missing.any() else data
+        data = in_dtype(data, bands.data.dtype)
     return ImageFile(data, bands.axes, pan.spacing)
 
 

@@ -66,6 +66,12 @@ def as_python(record: Record) -> str:
                 for look in ("colormap", "gamma")
                 if each[look] is not None
             ),
+            *(
+                line
+                for layer, each in zip(layers, inputs, strict=True)
+                if each.get("alignment")
+                for line in _place_again(layer, each["alignment"])
+            ),
             f"{', '.join(results)} = {function}(",
             *(f"    {argument}" + "," * (argument[-1] not in "[,") for argument in arguments),
             ")",
@@ -148,6 +154,13 @@ def as_command(record: Record) -> str:
             "none" if parameters["tile_size"] is None else str(parameters["tile_size"]),
         ]
     return shlex.join(words)
+
+
+def _place_again(layer: str, alignment: Record) -> list[str]:
+    """Return the lines that put a layer where it was aligned."""
+    affine = np.array(alignment["affine"], float).tolist()
+    how = f"{alignment['transform']}, moved by {alignment['movement'] or 'a transform of a file'}"
+    return [_comment(f"aligned: {how}"), f"{layer}.affine = {affine!r}"]
 
 
 def _keywords(record: Record) -> dict[str, Any]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from napari_gifnet.alignment.result import same_affine
+from napari_gifnet.alignment.transforms import check_kind
 from napari_gifnet.errors import ImageError
 from napari_gifnet.grids.world_grid import WorldGrid
 from napari_gifnet.placed import PlacedImage
@@ -103,9 +106,26 @@ def read_layer(layer: Image, level: int, look: Look) -> Source:
             "rgb": rgb,
             "colormap": None if look.colormap is None else look.colormap.name,
             "gamma": look.gamma,
+            **alignment_of(layer),
         },
         owner=owner,
     )
+
+
+def alignment_of(layer: Image) -> dict[str, Any]:
+    """Return how a layer was aligned, if it lies where that put it."""
+    record = layer.metadata.get("napari_gifnet")
+    found: Any = record.get("alignment") if isinstance(record, Mapping) else None
+    try:
+        affine = np.array(found["affine"], np.float64)
+        kind, movement = check_kind(found["transform"]), str(found["movement"])
+    except (KeyError, TypeError, ValueError):  # a stack's, or a file's, which may say anything
+        return {}
+    if not same_affine(affine, layer.affine.affine_matrix):
+        return {}
+    return {
+        "alignment": {"transform": kind, "movement": movement, "affine": affine.tolist()},
+    }
 
 
 def check_layer(layer: Any) -> None:

@@ -67,8 +67,8 @@ def save_layer(layer: Image, path: str | Path, dtype: DTypeLike | None = None) -
     --------
     >>> from napari.layers import Image
     >>> layer = Image(np.zeros((3, 40, 50)), scale=(2, 0.5, 0.5), units="um")
-    >>> save_layer(layer, "fused.ome.tif", "uint8")
-    PosixPath('fused.ome.tif')
+    >>> save_layer(layer, "fused.ome.tif", "uint8").name
+    'fused.ome.tif'
     """
     check_layer(layer)
     data, attributes, _ = layer.as_layer_data_tuple()

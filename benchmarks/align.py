@@ -1,0 +1,181 @@
+"""How well two images are aligned: pairs moved by a known amount, pairs at rest, and pairs of nothing.
+
+    python benchmarks/align.py --output align.md --cases align.jsonl
+    python benchmarks/align.py --sets phantom lytro --count 4
+    python benchmarks/align.py --look --sets lytro still_lytro
+
+A case is right if it is trusted and near enough, on average over the head's voxels or a 7×7 grid of
+the picture. Cases that `--cases` holds are not done again. The sets are described in `align_cases.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from align_cases import SETS, Case
+from napari_gifnet import align, looks_misaligned
+
+NEAR = {
+    "phantom": 1.0,
+    "phantom_affine": 2.0,
+    "lytro": 0.5,
+    "lytro_own": 0.5,
+    "roadscene": 3.0,
+    "harvard_pet": 2.0,
+    "vifb": 3.0,
+    "still_phantom": 0.3,
+    "still_lytro": 0.3,
+    "still_harvard_pet": 0.3,
+    "still_roadscene": 2.0,
+    "still_vifb": 2.0,
+    "training": 3.0,
+    "training_still": 2.0,
+}
+"""What is near enough, in mm or pixels."""
+
+FAR = 5.0
+"""Beyond it nothing may be trusted."""
+
+COLUMNS = (
+    "set",
+    "cases",
+    "near enough",
+    "right",
+    "trusted",
+    "trusted and beyond 5",
+    "median",
+    "seconds",
+    "of CPU",
+)
+LOOKS = ("set", "pairs", "warned, moved by 6 px at least", "warned, at rest", "seconds", "of CPU")
+
+
+def look(case: Case) -> dict[str, Any]:
+    """Look at a pair as the widget does before a run."""
+    start = time.perf_counter(), time.process_time()
+    found = looks_misaligned(*_first(case), **_grids(case))
+    return {
+        "name": case.name,
+        "distance": None if case.truth is None else case.distance(np.eye(len(case.truth))),
+        "warned": found.found,
+        "sentence": found.sentence,
+        "seconds": time.perf_counter() - start[0],
+        "cpu": time.process_time() - start[1],
+    }
+
+
+def row_of_looks(name: str, done: list[dict[str, Any]]) -> str:
+    """Return a row of the table of looks: a move counts from 6 px on."""
+    far = [each for each in done if (each["distance"] or 0) >= 6]
+    still = [each for each in done if (each["distance"] or 0) < 0.1]
+    cells = [name, len(done)]
+    cells += [f"{sum(each['warned'] for each in group)} of {len(group)}" for group in (far, still)]
+    cells += [f"{np.median([each[key] for each in done]):.1f}" for key in ("seconds", "cpu")]
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def judge(case: Case) -> dict[str, Any]:
+    """Align a pair and say how far off it is."""
+    start, used = time.perf_counter(), time.process_time()
+    found = align(*_first(case), transform=case.transform, **_grids(case))
+    seconds, used = time.perf_counter() - start, time.process_time() - used
+    away = None if case.truth is None else case.distance(found.matrix)
+    return {
+        "name": case.name,
+        "distance": away,
+        "trusted": found.trusted,
+        "reason": found.reason,
+        "seconds": seconds,
+        "cpu": used,
+        "before": found.before,
+        "after": found.after,
+        "overlap": found.overlap,
+        **found.facts,
+    }
+
+
+def _first(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    return case.fixed[0], case.moving[0]
+
+
+def _grids(case: Case) -> dict[str, Any]:
+    return {"fixed_grid": case.fixed[1], "moving_grid": case.moving[1]}
+
+
+def row(name: str, done: list[dict[str, Any]]) -> str:
+    """Return a row of the table."""
+    trusted = [each for each in done if each["trusted"]]
+    seconds = " | ".join(
+        f"{np.median([each.get(key, np.nan) for each in done]):.1f}" for key in ("seconds", "cpu")
+    )
+    if name not in NEAR:
+        cells = [name, len(done), "", "", len(trusted), "", "", seconds]
+        return f"| {' | '.join(map(str, cells))} |"
+    near = [each for each in done if each["distance"] <= NEAR[name]]
+    right = [each for each in trusted if each["distance"] <= NEAR[name]]
+    wrong = [each for each in trusted if each["distance"] > FAR]
+    middle = f"{np.median([each['distance'] for each in done]):.2f}"
+    cells = [
+        f"{name} (≤ {NEAR[name]:g})",
+        len(done),
+        len(near),
+        len(right),
+        len(trusted),
+        len(wrong),
+        middle,
+        seconds,
+    ]
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "--sets", nargs="+", default=[name for name in SETS if "training" not in name]
+    )
+    parser.add_argument("--count", type=int, help="no more than so many cases of each set")
+    parser.add_argument("--cases", type=Path, help="a file (JSON, a case a line) to go on with")
+    parser.add_argument("--output", type=Path, help="write the table to this file, too")
+    parser.add_argument("--look", action="store_true", help="the quick look before a run instead")
+    parser.add_argument("--verbose", action="store_true", help="print each case")
+    options = parser.parse_args()
+    known: dict[str, dict[str, Any]] = {}
+    if options.cases and options.cases.is_file():
+        for line in options.cases.read_text(encoding="utf-8").splitlines():
+            record = json.loads(line)
+            known[f"{record['set']}/{record['name']}"] = record
+    columns = LOOKS if options.look else COLUMNS
+    lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+    print(*lines, sep="\n", flush=True)
+    for name in options.sets:
+        done = []
+        for case in itertools.islice(SETS[name](), options.count):
+            record = known.get(f"{name}/{case.name}")
+            if record is None:
+                record = {"set": name, **(look if options.look else judge)(case)}
+                if options.cases:
+                    with options.cases.open("a", encoding="utf-8") as file:
+                        file.write(json.dumps(record) + "\n")
+            if options.verbose:
+                numbers = {
+                    key: round(value, 3) if isinstance(value, float) else value
+                    for key, value in record.items()
+                    if key not in ("set", "name")
+                }
+                print(record["name"], numbers, flush=True)
+            done.append(record)
+        lines.append((row_of_looks if options.look else row)(name, done))
+        print(lines[-1], flush=True)
+    if options.output:
+        options.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""One image moved onto another: found, judged, written down, applied."""

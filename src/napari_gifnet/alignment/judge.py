@@ -1,0 +1,106 @@
+"""Whether a transform that was found can be trusted, and the sentence that says so.
+
+The thresholds were set on training pictures, on which `benchmarks/align.py` makes no table.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .picture import Check, Sampled
+from .search import Place
+from .transforms import Matrix, moved
+from .votes import Votes, ask_blocks
+
+JUDGED = {2: 240, 3: 60}
+"""Voxels along the longest side of the fixed image as it is judged."""
+
+LEAST_SHARE = {2: 0.33, 3: 0.33}
+"""Of the blocks that can be asked, the share that must match where the images are put."""
+
+LEAST_BLOCKS = {2: 12, 3: 20}
+"""That can be asked."""
+
+LEAST_OVERLAP = 0.25
+"""Of the smaller image."""
+
+LEAST_GAIN = 0.02
+"""By which the images must match better than before, or a small move is not made."""
+
+STILL = {2: 2.0, 3: 0.6}
+"""Working voxels: images that match no better for having been moved so far lie right already."""
+
+
+class Judged(NamedTuple):
+    """A place and what is to be said of it.
+
+    Attributes
+    ----------
+    place : Place
+    votes : Votes
+    measure : float
+        The correlation of oriented gradients, less where little of the images overlaps.
+    """
+
+    place: Place
+    votes: Votes
+    measure: float
+
+
+def judging_step(fixed: Sampled) -> float:
+    """Return the voxel length at which places are compared."""
+    longest = max(fixed.values.shape) * fixed.step
+    return max(longest / JUDGED[fixed.values.ndim], fixed.step)
+
+
+def judge(fixed: Sampled, moving: Sampled, places: list[Place], check: Check) -> list[Judged]:
+    """Return the places by one measure, the best first; that of the start comes with them."""
+    judged = []
+    for place in places:
+        votes = ask_blocks(fixed, moving, place.pull, check)
+        measure = votes.correlation * np.sqrt(votes.overlap)
+        judged.append(Judged(place, votes, float(measure)))
+    return sorted(judged, key=lambda each: -each.measure)
+
+
+def movement_of(fixed: Sampled, pull: Matrix) -> float:
+    """Return how far the fixed image's points go on average, in working voxels."""
+    corners = np.array(list(np.ndindex((3,) * fixed.values.ndim))) / 2
+    points = corners * (np.array(fixed.values.shape) - 1) * fixed.step + fixed.origin
+    return float(np.linalg.norm(moved(pull, points) - points, axis=1).mean())
+
+
+def verdict(start: Judged, best: Judged, movement: float, n: int) -> tuple[bool, bool, str]:
+    """Return whether to trust the best place, whether to stay at the start, and why, in words.
+
+    Parameters
+    ----------
+    start, best : Judged
+    movement : float
+        From one to the other, in working voxels.
+    n : int
+        Axes.
+    """
+    gain = best.measure - start.measure
+    stays = best is start or (movement < STILL[n] and gain < LEAST_GAIN * abs(best.measure))
+    judged = start if stays else best
+    votes = judged.votes
+    enough = f"{votes.share:.0%} of {votes.asked} regions match within a few pixels"
+    if judged.votes.overlap < LEAST_OVERLAP:
+        return False, stays, f"only {judged.votes.overlap:.0%} of the images would overlap."
+    if votes.asked < LEAST_BLOCKS[n]:
+        return False, stays, "too little of the images overlaps, or has any structure, to tell."
+    if votes.share < LEAST_SHARE[n]:
+        no_better = "; they match no better anywhere else than where they lie" if stays else ""
+        return False, stays, f"only {enough}{no_better}."
+    if stays:
+        return True, stays, f"the images lie right already: {enough}."
+    return True, stays, f"{enough}."
+
+
+def is_better_neighbour(start: Judged, best: Judged) -> bool:
+    """Return whether a plane is to be moved onto its neighbour in a stack."""
+    fits = best.votes.asked >= LEAST_BLOCKS[2] and best.votes.share >= LEAST_SHARE[2]
+    return fits and best.measure >= start.measure
