@@ -1,18 +1,17 @@
-"""Commands without a dock: fuse what is selected."""
+"""Commands without a dock: fuse or enhance what is selected."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from napari_gifnet.errors import GIFNetError
 
 if TYPE_CHECKING:
     import napari
 
-    from .background import BackgroundRun
-
-_RUNS: set[BackgroundRun] = set()
+    from napari_gifnet.viewer.layers.job import LayerJob
 
 
 def fuse_selected_layers(viewer: napari.Viewer) -> None:
@@ -22,37 +21,85 @@ def fuse_selected_layers(viewer: napari.Viewer) -> None:
     The task is taken from the layers where a sample tells it. The fusion runs in the background;
     the result is added as a new layer.
     """
-    from napari.layers import Image
-    from napari.utils.notifications import show_error, show_info
-
     from napari_gifnet.viewer.layers.current import Current
     from napari_gifnet.viewer.layers.job import LayerOptions, plan_layers
 
-    from .background import BackgroundRun, add_result
+    images = _selected_images(viewer, 2, "two image layers, the modality above the detail")
+    if images is None:
+        return
+    modality, detail = by_role(*reversed(images))
+    task = common_task(modality, detail)
+    _carry_out(
+        viewer,
+        lambda: plan_layers(modality, detail, LayerOptions(task=task), current=Current.of(viewer)),
+    )
+
+
+def enhance_selected_layer(viewer: napari.Viewer) -> None:
+    """Sharpen the selected image layer; the result is added as a new layer."""
+    from napari_gifnet.viewer.layers.current import Current
+    from napari_gifnet.viewer.layers.job import LayerOptions, plan_layers
+
+    images = _selected_images(viewer, 1, "one image layer")
+    if images is not None:
+        _carry_out(
+            viewer,
+            lambda: plan_layers(images[0], None, LayerOptions(), current=Current.of(viewer)),
+        )
+
+
+def project_focus_stack(viewer: napari.Viewer) -> None:
+    """Make one picture of the focus planes in the selected layer, or in the selected layers."""
+    _project(viewer, "multi_focus")
+
+
+def project_exposures(viewer: napari.Viewer) -> None:
+    """Make one picture of the exposures in the selected layer, or in the selected layers."""
+    _project(viewer, "multi_exposure")
+
+
+def _project(viewer: napari.Viewer, task: str) -> None:
+    from napari_gifnet.models import STACK_MODEL
+    from napari_gifnet.viewer.layers.current import Current
+    from napari_gifnet.viewer.layers.job import LayerOptions, plan_stack
+
+    from .layer_choice import axes_of
+
+    images = _selected_images(viewer, None, "an image layer with a stack, or several image layers")
+    if images is None:
+        return
+    axis = axes_of(viewer, images[0])[0][1] if len(images) == 1 else None
+    axis = None if axis is not None and axis < 0 else axis
+    options = LayerOptions(task=task, model=STACK_MODEL, axis=axis)
+    _carry_out(viewer, lambda: plan_stack(images, options, current=Current.of(viewer)))
+
+
+def _selected_images(viewer: napari.Viewer, count: int | None, wanted: str) -> list[Any] | None:
+    """Return the selected image layers from below; tell if they are not those that are wanted."""
+    from napari.layers import Image
+    from napari.utils.notifications import show_error
 
     selected = [layer for layer in viewer.layers if layer in viewer.layers.selection]
     images = [layer for layer in selected if isinstance(layer, Image)]
-    if len(images) != 2 or len(selected) != 2:
-        show_error(
-            f"Layers selected: {len(selected)}; select two image layers, the modality above the "
-            "detail."
-        )
-        return
-    modality, detail = by_role(*reversed(images))
+    if len(images) != len(selected) or not images or (count and len(images) != count):
+        show_error(f"Layers selected: {len(selected)}; select {wanted}.")
+        return None
+    return images
+
+
+def _carry_out(viewer: napari.Viewer, make_plan: Callable[[], LayerJob]) -> None:
+    """Plan, say what will be done, and do it in the background."""
+    from napari.utils.notifications import show_error, show_info
+
+    from .runs import start_run
+
     try:
-        options = LayerOptions(task=common_task(modality, detail))
-        plan = plan_layers(modality, detail, options, current=Current.of(viewer))
+        plan = make_plan()
     except GIFNetError as error:
         show_error(str(error))
         return
-
-    run = BackgroundRun(plan)
-    _RUNS.add(run)  # until it has ended, nothing else holds it
-    run.succeeded.connect(lambda result: add_result(viewer, result))
-    run.failed.connect(show_error)
-    run.ended.connect(lambda: _RUNS.discard(run))
-    show_info(f"GIFNet fuses {modality.name!r} with {detail.name!r}: {plan.summary}")
-    run.start()
+    show_info(f"GIFNet makes {plan.name!r}: {plan.summary}")
+    start_run(viewer, plan)
 
 
 def common_task(*layers: napari.layers.Layer) -> str | None:
