@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +15,20 @@ if TYPE_CHECKING:
 
 def fuse_selected_layers(viewer: napari.Viewer) -> None:
     """Fuse the two selected image layers: the upper one is the modality, the lower one the detail,
-    unless their names say otherwise.
+    unless what they are says otherwise.
 
     The task is taken from the layers where a sample tells it. The fusion runs in the background;
     the result is added as a new layer.
     """
     from napari_gifnet.viewer.layers.current import Current
     from napari_gifnet.viewer.layers.job import LayerOptions, plan_layers
+    from napari_gifnet.viewer.layers.roles import by_role, common_task
 
     images = _selected_images(viewer, 2, "two image layers, the modality above the detail")
     if images is None:
         return
-    modality, detail = by_role(*reversed(images))
-    task = common_task(modality, detail)
+    task = common_task(*images)
+    modality, detail = by_role(images[1], images[0], task)
     _carry_out(
         viewer,
         lambda: plan_layers(modality, detail, LayerOptions(task=task), current=Current.of(viewer)),
@@ -100,38 +100,3 @@ def _carry_out(viewer: napari.Viewer, make_plan: Callable[[], LayerJob]) -> None
         return
     show_info(f"GIFNet makes {plan.name!r}: {plan.summary}")
     start_run(viewer, plan)
-
-
-def common_task(*layers: napari.layers.Layer) -> str | None:
-    """Return the task that all the layers say they belong to, if they do."""
-    tasks = {layer.metadata.get("napari_gifnet", {}).get("task") for layer in layers}
-    return tasks.pop() if len(tasks) == 1 else None
-
-
-MODALITIES = {
-    "infrared",
-    "ir",
-    "thermal",
-    "lwir",
-    "nir",
-    "pet",
-    "spect",
-    "ct",
-    "ms",
-    "near",
-    "over",
-}
-DETAILS = {"visible", "vis", "rgb", "mri", "mr", "t1", "t2", "pan", "far", "under"}
-
-
-def by_role(
-    one: napari.layers.Layer, other: napari.layers.Layer
-) -> tuple[napari.layers.Layer, napari.layers.Layer]:
-    """Return the modality and the detail: in this order, unless the layers' names say otherwise."""
-
-    def named(layer: napari.layers.Layer, words: set[str]) -> bool:
-        return not words.isdisjoint(re.split(r"[\W_]+", layer.name.lower()))
-
-    says_so = named(one, MODALITIES) or named(other, DETAILS)
-    says_not = named(one, DETAILS) or named(other, MODALITIES)
-    return (other, one) if says_not and not says_so else (one, other)

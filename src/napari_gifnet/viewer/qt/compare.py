@@ -101,13 +101,10 @@ def compare(plan: LayerJob, fused: Any, part: Region, method: str, name: str) ->
     picture = np.moveaxis(
         run(job, open_fuser(method)), (-3, -2) if in_color else (-2, -1), plan.axes
     )
-    index = tuple(
-        slice(None) if axis in plan.axes else one.start - whole.start
-        for axis, (one, whole) in enumerate(zip(part, plan.region, strict=True))
-    )
-    flat = tuple(slice(None) if axis in plan.axes else 0 for axis in range(plan.grid.ndim))
-    result = _upright(np.asarray(fused[index], np.float32), plan)
-    other = _upright(picture[flat], plan)
+    if plan.drops_axis:
+        picture = picture[0]
+    result = _luma(plan.plane_of(fused, part), plan)
+    other = _luma(here.plane_of(picture, part), plan)
     covered = np.isfinite(result) & np.isfinite(other)
     lumas = job.lumas(job.planes((0,) * len(job.leading)))
     sources = [np.where(covered, plane, np.float32(0)) for plane in lumas]
@@ -122,7 +119,7 @@ def compare(plan: LayerJob, fused: Any, part: Region, method: str, name: str) ->
             left_out.append(figure)
             for values in table.values():
                 values.pop(figure, None)
-    place = plan.grid.crop(part).layer_kwargs()
+    place = here.result_grid.layer_kwargs()
     return Comparison(table, picture, {**place, "rgb": in_color}, tuple(left_out))
 
 
@@ -133,11 +130,9 @@ def _measure(figure: str, sources: list[NDArray], plane: NDArray) -> float:
     return evaluate(sources[0], sources[-1], plane, [figure])[figure]
 
 
-def _upright(picture: NDArray[np.float32], plan: LayerJob) -> NDArray[np.float32]:
-    """Return the luma of a plane as rows and columns."""
-    if plan.job.chroma:
-        picture = luma(picture[..., :3])
-    return picture.T if plan.axes[0] > plan.axes[1] else picture
+def _luma(plane: Any, plan: LayerJob) -> NDArray[np.float32]:
+    values = np.asarray(plane, np.float32)
+    return luma(values[..., :3]) if plan.job.chroma else values
 
 
 def as_text(table: Mapping[str, Mapping[str, float]]) -> str:

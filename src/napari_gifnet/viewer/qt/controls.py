@@ -162,7 +162,7 @@ class Number(QSpinBox):
         self.valueChanged.connect(self.changed)
 
     @property
-    def value(self) -> int:  # type: ignore[override]
+    def value(self) -> int:
         """The number."""
         return QSpinBox.value(self)
 
@@ -191,7 +191,7 @@ class Share(QSlider):
         self.valueChanged.connect(lambda steps: self.changed.emit(steps / _STEPS))
 
     @property
-    def value(self) -> float:  # type: ignore[override]
+    def value(self) -> float:
         """The number."""
         return QSlider.value(self) / _STEPS
 

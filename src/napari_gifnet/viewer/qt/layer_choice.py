@@ -9,8 +9,10 @@ import napari
 from napari.layers import Image, Shapes
 
 from napari_gifnet.grids.regions import displayed_axes
+from napari_gifnet.viewer.layers.pickup import read_record
+from napari_gifnet.viewer.layers.roles import by_role, common_task
+from napari_gifnet.viewer.layers.stacks import stack_axes
 
-from .commands import by_role, common_task
 from .texts import EXTENTS
 
 IMAGE_EVENTS = (
@@ -38,7 +40,7 @@ def is_preview(layer: Any) -> bool:
 
 def is_result(layer: Any) -> bool:
     """Return whether a layer was made by a fusion or an enhancement."""
-    return "inputs" in record_of(layer)
+    return read_record(layer) is not None
 
 
 def images_of(viewer: napari.Viewer) -> list[Image]:
@@ -82,9 +84,7 @@ def axes_of(viewer: napari.Viewer, layer: Image | None) -> list[tuple[str, int]]
         return several
     shape = layer.data[0].shape if layer.multiscale else layer.data.shape
     shown = displayed_axes(viewer.dims.order, layer.ndim)
-    axes = [axis for axis in range(layer.ndim) if axis not in shown and shape[axis] > 1]
-    named = [axis for axis in axes if layer.axis_labels[axis].lower() in ("z", "focus", "exposure")]
-    ordered = [*named, *(axis for axis in reversed(axes) if axis not in named)]
+    ordered = [axis for _, axis in stack_axes(layer) if axis not in shown and shape[axis] > 1]
     texts = [(f"along {axis_name(layer, axis)} ({shape[axis]} planes)", axis) for axis in ordered]
     return texts + several
 
@@ -100,8 +100,9 @@ def likely_pair(viewer: napari.Viewer) -> tuple[Image, Image, str | None] | None
     sources = sources_of(viewer)
     if len(sources) < 2:
         return None
-    modality, detail = by_role(*reversed(sources[-2:]))
-    return modality, detail, common_task(modality, detail)
+    task = common_task(*sources[-2:])
+    modality, detail = by_role(sources[-1], sources[-2], task)
+    return modality, detail, task
 
 
 def shows_thick_slices(viewer: napari.Viewer, layers: Sequence[Image]) -> bool:

@@ -151,6 +151,11 @@ class LayersPanel(QWidget):
         """The axis along which the planes lie; None where each is a layer."""
         return None if self.axis.value == SEVERAL else self.axis.value
 
+    @property
+    def wants_height(self) -> bool:
+        """Whether a height map is to be made, too."""
+        return bool(self.task.value == FOCUS_STACK and self.height.value)
+
     def reset_choices(self) -> None:
         """Offer the layers that there are; a layer that is renamed stays chosen."""
         images = layer_texts(images_of(self._viewer))

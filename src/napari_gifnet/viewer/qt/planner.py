@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import napari
 
+from napari_gifnet.checkpoints import GIFNET
 from napari_gifnet.errors import GIFNetError
 from napari_gifnet.planes.tasks import PANSHARPENING, TASKS
 from napari_gifnet.viewer.layers.current import Current
 from napari_gifnet.viewer.layers.extent import needs_view
-from napari_gifnet.viewer.layers.job import LayerJob, LayerOptions, plan_layers
+from napari_gifnet.viewer.layers.job import LayerJob, LayerOptions, plan_layers, plan_stack
 
 from .layer_choice import shows_thick_slices
+from .probe import architecture_of
 from .texts import STACKS
 
 if TYPE_CHECKING:
@@ -58,8 +60,15 @@ class Planner:
             model=self._model.chosen,
             extent=self._layers.extent.value,
             memory=self._memory,
+            **self._stack_options(),
             **self._options.chosen,
         )
+
+    def _stack_options(self) -> dict[str, Any]:
+        panel = self._layers
+        if not panel.stacks:
+            return {}
+        return {"axis": panel.stack_axis, "return_index": panel.wants_height}
 
     def plan(self, options: LayerOptions | None = None) -> LayerJob:
         """What a run would do now.
@@ -76,10 +85,17 @@ class Planner:
         """
         options = options or self.options()
         chosen = self._checked_layers()
+        if options.return_index and architecture_of(self._model.chosen) == GIFNET:
+            raise GIFNetError(
+                f"{self._model.chosen!r} gives no height map: choose gifnet-bands, or untick it."
+            )
         with_view = needs_view(options.extent)
         current = Current.of(self._viewer, *chosen, with_view=with_view)
-        a, b = chosen[0], chosen[1] if len(chosen) > 1 else None
-        plan = plan_layers(a, b, options, current=current)
+        if self._layers.stacks:
+            plan = plan_stack(chosen, options, current=current)
+        else:
+            b = chosen[1] if len(chosen) > 1 else None
+            plan = plan_layers(chosen[0], b, options, current=current)
         if options.lazy is None and plan.lazy and plan.bytes <= EAGER_LIMIT_BYTES:
             return replace(plan, lazy=False, options=replace(plan.options, lazy=False))
         return plan
@@ -100,7 +116,7 @@ class Planner:
             extent = "slice"
         else:
             extent = ("slice", extent)
-        return self.plan(replace(options, extent=extent, lazy=False))
+        return self.plan(replace(options, extent=extent, lazy=False, return_index=False))
 
     def remarks(self, plan: LayerJob) -> list[str]:
         """What a user should know of a plan besides its summary."""

@@ -166,7 +166,7 @@ class Preview(QObject):
 
     def _compute(self, plan: LayerJob, progress: Any) -> LayerResult:
         """In the thread: run a plan on a fuser that is kept from one preview to the next."""
-        key = (plan.options.model, plan.backend)
+        key = (plan.model, plan.backend)
         if self._fuser is None or self._fuser[0] != key:
             self._fuser = (key, open_fuser(*key, progress))
         return run_plan(plan, progress, self._fuser[1], gather=False)

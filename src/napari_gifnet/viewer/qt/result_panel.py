@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QApplication, QHBoxLayout, QVBoxLayout, QWidget
 from napari_gifnet.baselines import BASELINES
 from napari_gifnet.errors import GIFNetError
 from napari_gifnet.viewer.layers.job import LayerJob
+from napari_gifnet.viewer.layers.pickup import pick_up
 from napari_gifnet.viewer.layers.recipes import as_command, as_python, why_no_command
 
 from .comparing import Comparing
@@ -22,7 +23,7 @@ from .figures_table import FiguresTable
 from .grid_mode import GridMode
 from .layer_choice import record_of
 from .layout import LabelColumn, Rows, Text, button
-from .pickup import plan_of
+from .runs import remembered_plan
 from .wipe import Wipe
 
 METHODS = {
@@ -137,10 +138,7 @@ class ResultPanel(QWidget):
         self.leave()
         record = record_of(layer)
         self.layer = layer
-        try:
-            self._plan, self._trouble = plan_of(self._viewer, layer), ""
-        except GIFNetError as error:
-            self._plan, self._trouble = None, str(error)
+        self._plan, self._trouble = self._find_plan(layer)
         self.trouble.value = self._trouble
         self.look.set_choices(_looks(self._plan))
         self.name.value = layer.name
@@ -151,6 +149,18 @@ class ResultPanel(QWidget):
         )
         self._fit_compare()
         self.taken.emit()
+
+    def _find_plan(self, layer: Any) -> tuple[LayerJob | None, str]:
+        """Return the job that made a result, or why it is not to be had."""
+        if record_of(layer).get("output") == "index":
+            return None, "This is the height map of a stack: select the fused layer to compare it."
+        known = remembered_plan(layer)
+        if known is not None:
+            return known, ""
+        picked_up = pick_up(layer, self._viewer.layers)
+        if picked_up is None:
+            return None, "It says nothing of how it was made."
+        return picked_up.plan, picked_up.why_not or ""
 
     def forget(self) -> None:
         """The result is gone, and with it what could be done with it."""
@@ -244,7 +254,7 @@ class ResultPanel(QWidget):
 def _looks(plan: LayerJob | None) -> list[tuple[str, str]]:
     """Return the ways to look at a result of a plan."""
     looks = [("The layers as they are", "layers"), ("Side by side", "grid")]
-    if plan is None or len(plan.sources) > 2:
+    if plan is None or plan.stacked:
         return looks
     names = [source.name for source in plan.sources]
     wipes = zip(names, "ab" if len(names) == 2 else "a", strict=True)

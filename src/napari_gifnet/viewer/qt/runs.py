@@ -101,6 +101,8 @@ class ViewerRun(QObject):
         self.progressed.emit()
 
     def _on_succeeded(self, result: LayerResult) -> None:
+        if result.index is not None:
+            self.viewer.add_image(result.index.data, **result.index.kwargs)
         self.layer = add_result(self.viewer, result, self.plan)
         notes = result.kwargs["metadata"]["napari_gifnet"].get("notes", [])
         added = f"Added {self.layer.name!r} after {duration_text(self.seconds)}."
