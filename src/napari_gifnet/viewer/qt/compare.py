@@ -41,7 +41,7 @@ OF_BOTH_SOURCES = {
     "Qabf": Figure("Edges kept", "share of the sources' edges that it has, 1 is all"),
 }
 SECTIONS = {
-    "Sharpness and contrast; noise counts, too": OF_THE_PICTURE,
+    "Sharpness and contrast, noise as well": OF_THE_PICTURE,
     "Faithfulness to the two sources": OF_BOTH_SOURCES,
 }
 """The figures by what they are about; of all of them higher is better, and none suffices alone."""

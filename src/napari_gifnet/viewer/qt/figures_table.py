@@ -38,39 +38,38 @@ class FiguresTable(QWidget):
             shown = [short for short in figures if short in comparison.table[names[0]]]
             if not shown:
                 continue
-            self._add(section, row, 0, wraps=True)
+            self._add_wide(section, row, len(names)).setStyleSheet("font-weight: bold")
+            row += 1
             for column, name in enumerate(names, 1):
-                self._add(name, row, column)
+                self._add_number(name, row, column)
             row += 1
             for short in shown:
                 numbers = [comparison.table[name][short] for name in names]
                 figure = figures[short]
-                text = self._add(f"{figure.name} ({short}): {figure.meaning}", row, 0, wraps=True)
-                text.setToolTip(f"{figure.name}: {figure.meaning}. {HINT}")
+                name = QLabel(figure.name)
+                name.setToolTip(f"{figure.name}: {figure.meaning}. {HINT}")
+                self._grid.addWidget(name, row, 0)
                 for column, number in enumerate(numbers, 1):
-                    cell = self._add(f"{number:.3f}", row, column)
-                    font = cell.font()
-                    font.setBold(number == max(numbers) and min(numbers) != max(numbers))
-                    cell.setFont(font)
-                row += 1
+                    cell = self._add_number(f"{number:.3f}", row, column)
+                    if number == max(numbers) != min(numbers):
+                        cell.setStyleSheet("font-weight: bold")
+                meaning = self._add_wide(f"{short}: {figure.meaning}", row + 1, len(names))
+                meaning.setContentsMargins(8, 0, 0, 3)
+                row += 2
         hint = HINT
         if comparison.left_out:
             hint += f" Not to be had of this plane: {', '.join(comparison.left_out)}."
-        note = Text()
-        self._grid.addWidget(note, row, 0, 1, 1 + len(names))
-        note.value = hint
+        self._add_wide(hint, row, len(names))
         self.setVisible(True)
 
-    def _add(self, text: str, row: int, column: int, wraps: bool = False) -> QLabel:
-        label: QLabel
-        if wraps:
-            label = Text()
-            self._grid.addWidget(label, row, column)
-            label.value = text
-            return label
+    def _add_wide(self, text: str, row: int, columns: int) -> Text:
+        label = Text()
+        self._grid.addWidget(label, row, 0, 1, 1 + columns)
+        label.value = text
+        return label
+
+    def _add_number(self, text: str, row: int, column: int) -> QLabel:
         label = QLabel(text)
         label.setTextFormat(Qt.TextFormat.PlainText)
-        self._grid.addWidget(
-            label, row, column, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop
-        )
+        self._grid.addWidget(label, row, column, Qt.AlignmentFlag.AlignRight)
         return label

@@ -25,6 +25,13 @@ UNLIMITED = 16_777_215
 
 _LONGEST_WORD = 24
 
+_TITLE = (
+    "QPushButton { text-align: left; border: none; outline: none; background: transparent;"
+    " padding: 3px 0px; font-weight: bold; }"
+    "QPushButton:focus { text-decoration: underline; }"
+)
+"""Of a group: napari paints a button that is checked as one that is active."""
+
 
 class LabelColumn:
     """Labels of one width, however many rows of however many panels they stand before.
@@ -116,10 +123,11 @@ class Group(QCollapsible):
         # Its arrow is a letter of the title, which has the theme's colour.
         super().__init__(title, expandedIcon=QIcon(), collapsedIcon=QIcon())
         self._title = title
+        self.toggleButton().setStyleSheet(_TITLE)
         self.setDuration(0)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.layout().setContentsMargins(0, 0, 0, 0)
-        self.layout().setSpacing(4)
+        self.layout().setSpacing(2)
         self.setContent(content)
         content.setMaximumHeight(0)
         self.toggleButton().setToolTip(tooltip)

@@ -95,7 +95,7 @@ class ModelPanel(QWidget):
         texts = {}
         for info in list_models():
             expected = seconds(info.name)
-            time = "" if expected is None else f" · about {duration_text(expected)}"
+            time = "" if expected is None else f" · {duration_text(expected)}"
             texts[info.name] = info.name + time
         self.model.set_texts(texts)
 

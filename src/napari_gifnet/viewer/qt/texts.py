@@ -48,7 +48,7 @@ LABELS = (
     *("Task", "Image", "Image A", "Image B", "Planes", "Layers", "Region", "Model", "Checkpoint"),
     *("Colour", "Intensity", "Result grid", "Interpolation", "Level", "Normalization"),
     *("Computed", "Device", "Precision", "Show", "Line", "Beside"),
-    *(role for task in TASKS.values() for role in (task.a, task.b)),
+    *(role.removesuffix(" bands") for task in TASKS.values() for role in (task.a, task.b)),
 )
 """All that may stand before a control."""
 
@@ -56,7 +56,9 @@ LABELS = (
 def roles_of(task: str) -> tuple[str, str]:
     """Return what the two images of a task are called in the form."""
     preset = TASKS.get(task)
-    return (preset.a, preset.b) if preset else ("Image A", "Image B")
+    if preset is None:
+        return "Image A", "Image B"
+    return preset.a.removesuffix(" bands"), preset.b
 
 
 def in_a_sentence(role: str) -> str:
