@@ -47,9 +47,9 @@ class GridMode:
         before, self._before = self._before, None
         if before is None or self._state() != self._set:
             return
-        was_moved = self._set["enabled"] != before["grid"]["enabled"]
+        fitted = self._set["enabled"]
         self._apply(before["grid"])
-        if was_moved:
+        if fitted:
             self._camera.center, self._camera.zoom = before["camera"]
 
     def _state(self) -> dict[str, Any]:

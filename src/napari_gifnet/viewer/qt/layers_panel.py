@@ -10,6 +10,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_gifnet.planes.tasks import TASKS
+from napari_gifnet.viewer.layers.roles import common_task
 
 from .controls import Choice, ManyChoices, Tick
 from .layer_choice import (
@@ -177,8 +178,14 @@ class LayersPanel(QWidget):
         bool
             Whether other layers were chosen.
         """
+        sources = sources_of(self._viewer)
         if self.stacks and self.axis.value == SEVERAL and not self.several.value:
-            self.several.value = sources_of(self._viewer)
+            self.several.value = sources
+        if len(sources) == 1 and sources[0].ndim > 2:
+            stack = {kind: task for task, kind in STACKS.items()}.get(common_task(*sources) or "")
+            if stack and self.task.value != stack:
+                self.task.value = stack
+                return True
         if self.layer_a.value is not self.layer_b.value:
             return False
         found = likely_pair(self._viewer)

@@ -171,7 +171,7 @@ class Text(QLabel):
 
     @value.setter
     def value(self, text: str) -> None:
-        self._value = text[:1].upper() + text[1:]
+        self._value = text
         self.setText(breakable(self._value))
         if self.parent() is not None:  # alone it would be a window
             self.setVisible(bool(text) or self._lines is not None)

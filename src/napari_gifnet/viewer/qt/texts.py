@@ -67,6 +67,11 @@ def in_a_sentence(role: str) -> str:
     return role if first.isupper() and len(first) > 1 else role[0].lower() + role[1:]
 
 
+def as_sentence(text: str) -> str:
+    """Return a text with a capital letter at its start."""
+    return text[:1].upper() + text[1:]
+
+
 def swap_text(task: str) -> str:
     """Return what the button that exchanges the two images says."""
     a, b = (in_a_sentence(role) for role in roles_of(task))

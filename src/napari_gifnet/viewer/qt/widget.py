@@ -26,7 +26,7 @@ from .probe import DeviceProbe, affordable_pixels, expected_seconds
 from .result_panel import ResultPanel
 from .runs import ViewerRun, bare, run_in, runs, start_run
 from .settings import keep, restore
-from .texts import ENHANCE, FOCUS_STACK, LABELS, STACKS, bytes_text, duration_text
+from .texts import ENHANCE, FOCUS_STACK, LABELS, STACKS, as_sentence, bytes_text, duration_text
 
 REFRESH_MS = 100
 """Without a change, before the line before a run is written anew."""
@@ -271,7 +271,7 @@ class FusionWidget(QWidget):
         try:
             plan = self.planner.plan()
         except GIFNetError as error:
-            self.summary.value = str(error)
+            self.summary.value = as_sentence(str(error))
             self.footer.show_idle(False, str(error))
             self.model.show_times(lambda _: None)
             return
@@ -365,5 +365,5 @@ class FusionWidget(QWidget):
             if run.layer in self.viewer.layers:
                 self.result.take(run.layer)
                 self.result_group.value = True
-        self.status.value = run.sentence
+        self.status.value = as_sentence(run.sentence)
         self._refresh_summary()
