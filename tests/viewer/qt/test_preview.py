@@ -3,6 +3,7 @@
 import numpy as np
 
 from napari_gifnet import fuse
+from napari_gifnet.viewer.qt import preview
 from napari_gifnet.viewer.qt.preview import coarsened
 
 PLUGIN = "napari-gifnet"
@@ -62,7 +63,10 @@ def test_the_preview_shows_the_slice_one_is_at_and_goes_when_it_is_unticked(
     assert len(viewer.layers) == 2
 
 
-def test_a_stale_preview_is_dropped(dock, qtbot, held_engine, add_pair, preview_of):
+def test_a_preview_that_takes_long_is_dropped_when_it_is_stale(
+    dock, qtbot, held_engine, add_pair, preview_of, monkeypatch
+):
+    monkeypatch.setattr(preview, "LIVE_S", 0)
     viewer, widget = dock
     add_pair(viewer, (4, 40, 48))
     reached, go_on = held_engine
@@ -98,3 +102,37 @@ def test_a_preview_of_a_large_plane_is_coarser_and_in_the_same_place(dock):
     low, high = plan.grid.crop(plan.region).extent
     np.testing.assert_allclose(low, viewer.layers[0].extent.world[0] - (0.25, 1))
     np.testing.assert_allclose(high, (150 - 0.25, 804 - 1))
+
+
+def test_a_quick_preview_shows_the_slices_go_by_and_names_its_model(
+    dock, qtbot, add_pair, preview_of
+):
+    viewer, widget = dock
+    add_pair(viewer, (24, 64, 64))
+    widget.model.model.value = "gifnet-bands"
+    widget.model.preview.value = True
+    qtbot.waitUntil(lambda: preview_of(viewer) is not None, timeout=60_000)
+    assert "gifnet-bands" in widget.status.value
+    assert "of the resolution" not in widget.status.value
+    seen = []
+    layer = preview_of(viewer)
+    layer.events.data.connect(lambda: seen.append(viewer.dims.point[0]))
+    for place in range(24):
+        viewer.dims.set_point(0, place)
+        qtbot.wait(40)
+    qtbot.waitUntil(lambda: preview_of(viewer).translate[0] == 23, timeout=5000)
+    assert len(seen) > 2  # while it was moving
+
+
+def test_thick_slices_are_told(dock, qtbot, add_pair, preview_of):
+    viewer, widget = dock
+    add_pair(viewer, (8, 40, 48), projection_mode="mean")
+    viewer.dims.set_point(0, 4)
+    viewer.dims.thickness = (4, 0, 0)
+    widget.layers.extent.value = "slice"
+    qtbot.waitUntil(lambda: "thick slices" in widget.summary.value, timeout=10_000)
+    widget.model.preview.value = True
+    qtbot.waitUntil(lambda: "thick slices" in widget.status.value, timeout=60_000)
+    viewer.dims.thickness = (0, 0, 0)
+    widget.layers.extent.value = "all"
+    qtbot.waitUntil(lambda: "thick slices" not in widget.summary.value, timeout=10_000)
