@@ -129,13 +129,13 @@ def test_levels_are_offered_for_multiscale_layers_alone(dock, qtbot, add_pair, r
     viewer, widget = dock
     add_pair(viewer, (64, 80))
     qtbot.waitUntil(widget.footer.run_button.isEnabled, timeout=60_000)
-    assert widget.options.level.native.isHidden()
+    assert widget.options.level.isHidden()
     fine = np.random.default_rng(1).random((64, 80))
     viewer.add_image([fine, fine[::2, ::2]], multiscale=True, name="pyramid")
     widget.layers.task.value = "enhance"
     widget.layers.layer_a.value = viewer.layers["pyramid"]
     qtbot.waitUntil(
-        lambda: not widget.options.level.native.isHidden() and widget.options.level.max == 1,
+        lambda: not widget.options.level.isHidden() and widget.options.level.max == 1,
         timeout=5000,
     )
     widget.options.level.value = 1

@@ -61,12 +61,4 @@ class Greeting(QWidget):
         except GIFNetError as error:
             show_error(str(error))
             return
-        show_what_matters(self._viewer, layers)
         self._opened(sample.task, layers)
-
-
-def show_what_matters(viewer: napari.Viewer, layers: list[napari.layers.Layer]) -> None:
-    """Go to the slice that a sample is made for: of the brain, that through the first lesion."""
-    for layer in layers:
-        for lesion in layer.metadata.get("napari_gifnet", {}).get("lesions", [])[:1]:
-            viewer.dims.set_point(0, lesion["position"][0])

@@ -16,7 +16,7 @@ from napari_gifnet.viewer.layers.stacks import stack_axes
 from .texts import EXTENTS
 
 IMAGE_EVENTS = (
-    *("contrast_limits", "gamma", "colormap", "data"),
+    *("contrast_limits", "gamma", "colormap", "data", "projection_mode"),
     *("scale", "translate", "rotate", "shear", "affine", "units"),
 )
 SHAPES_EVENTS = ("set_data", "highlight")
@@ -105,14 +105,6 @@ def likely_pair(viewer: napari.Viewer) -> tuple[Image, Image, str | None] | None
     return modality, detail, task
 
 
-def shows_thick_slices(viewer: napari.Viewer, layers: Sequence[Image]) -> bool:
-    """Return whether the viewer shows the mean, or so, of several planes in the place of one."""
-    dims = viewer.dims
-    hidden = dims.order[: -dims.ndisplay]
-    thick = any(dims.margin_left[axis] or dims.margin_right[axis] for axis in hidden)
-    return thick and any(str(layer.projection_mode) != "none" for layer in layers)
-
-
 def watch(layer: Any, changed: Callable[[Any], None], on: bool = True) -> None:
     """Listen, or no more, to what changes a plan in a layer, besides the widget's controls."""
     if isinstance(layer, Shapes | Image):
@@ -125,5 +117,6 @@ def watch_viewer(viewer: napari.Viewer, changed: Callable[[Any], None], on: bool
     """Listen, or no more, to what changes the slice, the displayed axes or the view."""
     dims = viewer.dims.events
     camera = getattr(viewer, "scene", viewer).camera.events  # viewer.camera before napari 0.9
-    for event in (dims.point, dims.order, dims.ndisplay, camera.center, camera.zoom):
+    margins = dims.margin_left, dims.margin_right
+    for event in (dims.point, dims.order, dims.ndisplay, *margins, camera.center, camera.zoom):
         (event.connect if on else event.disconnect)(changed)

@@ -179,8 +179,7 @@ class LayersPanel(QWidget):
             Whether other layers were chosen.
         """
         sources = sources_of(self._viewer)
-        if self.stacks and self.axis.value == SEVERAL and not self.several.value:
-            self.several.value = sources
+        self._tick_all()
         if len(sources) == 1 and sources[0].ndim > 2:
             stack = {kind: task for task, kind in STACKS.items()}.get(common_task(*sources) or "")
             if stack and self.task.value != stack:
@@ -196,6 +195,11 @@ class LayersPanel(QWidget):
         if task in TASKS:
             self.task.value = task
         return True
+
+    def _tick_all(self) -> None:
+        """Where planes in several layers are asked for and none is ticked, tick all that were opened."""
+        if self.stacks and self.axis.value == SEVERAL and not self.several.value:
+            self.several.value = sources_of(self._viewer)
 
     def show_task(self, task: str, layers: Sequence[Any], axis: int | None = None) -> None:
         """Set the task and the layers, as a command or a sample wants them."""
@@ -230,6 +234,7 @@ class LayersPanel(QWidget):
         )
         self.swap.setText(swap_text(task))
         self._fit()
+        self._tick_all()
         self.task_changed.emit(task)
         self.changed.emit()
 
@@ -245,8 +250,7 @@ class LayersPanel(QWidget):
         self.height.setVisible(self.task.value == FOCUS_STACK)
 
     def _on_axis(self) -> None:
-        if self.stacks:
-            self.choose_likely()
+        self._tick_all()
         self._fit()
         self._on_layers()
 

@@ -14,7 +14,6 @@ from napari_gifnet.viewer.layers.current import Current
 from napari_gifnet.viewer.layers.extent import needs_view
 from napari_gifnet.viewer.layers.job import LayerJob, LayerOptions, plan_layers, plan_stack
 
-from .layer_choice import shows_thick_slices
 from .probe import architecture_of
 from .texts import STACKS
 
@@ -117,18 +116,6 @@ class Planner:
         else:
             extent = ("slice", extent)
         return self.plan(replace(options, extent=extent, lazy=False, return_index=False))
-
-    def remarks(self, plan: LayerJob) -> list[str]:
-        """What a user should know of a plan besides its summary."""
-        extent = plan.options.extent
-        parts = extent if isinstance(extent, tuple) else (extent,)
-        sliced = any(isinstance(part, str) and part == "slice" for part in parts)
-        if sliced and shows_thick_slices(self._viewer, self._layers.layers):
-            return [
-                "The viewer shows thick slices, several planes as one; what is fused is the plane "
-                "in their middle."
-            ]
-        return []
 
     def _checked_layers(self) -> list[Any]:
         chosen, panel = self._layers.layers, self._layers

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_gifnet.errors import GIFNetError
 
+from .fit_button import FitButton
 from .footer import Footer
 from .greeting import Greeting
 from .layer_choice import images_of, is_result, watch, watch_viewer
@@ -52,6 +53,7 @@ class FusionWidget(QWidget):
         self.layers = LayersPanel(viewer, self._column)
         self.model = ModelPanel(self._column)
         self.summary = Text(lines=2)
+        self.fit = FitButton(self.layers)
         self.options = OptionsPanel(self._column)
         self.result = ResultPanel(viewer, self._column)
         self.result_group = Group(
@@ -59,7 +61,7 @@ class FusionWidget(QWidget):
         )
         self.greeting = Greeting(viewer, self._on_sample)
         self.form = column_of(
-            self.layers, self.model, self.summary, self.options, self.result_group
+            self.layers, self.model, self.summary, self.fit, self.options, self.result_group
         )
         self.footer = Footer()
         self.status = self.footer.status
@@ -193,7 +195,12 @@ class FusionWidget(QWidget):
 
     def _order_focus(self) -> None:
         """Let the Tab key go down the form."""
-        order = [*self.greeting.buttons.values(), *self.layers.controls, *self.model.controls]
+        order = [
+            *self.greeting.buttons.values(),
+            *self.layers.controls,
+            *self.model.controls,
+            self.fit,
+        ]
         for group, controls in self.options.by_group:
             order += [group.toggleButton(), *controls]
         order += [self.result_group.toggleButton(), *self.result.controls, *self.footer.buttons]
@@ -272,6 +279,7 @@ class FusionWidget(QWidget):
             plan = self.planner.plan()
         except GIFNetError as error:
             self.summary.value = as_sentence(str(error))
+            self.fit.offer(None)
             self.footer.show_idle(False, str(error))
             self.model.show_times(lambda _: None)
             return
@@ -279,8 +287,9 @@ class FusionWidget(QWidget):
         seconds = expected_seconds(plan, self.model.chosen, device)
         size = f"The result takes {bytes_text(plan.bytes)}."
         time = "" if seconds is None else f"About {duration_text(seconds)}. "
-        lines = [plan.summary, *self.planner.remarks(plan), time + size, self._probe.sentence]
+        lines = [plan.summary, time + size, self._probe.sentence]
         self.summary.value = "\n".join(line for line in lines if line)
+        self.fit.offer(plan)
         self.model.show_times(lambda name: expected_seconds(plan, name, device))
         self.footer.show_idle(True)
 
@@ -293,7 +302,7 @@ class FusionWidget(QWidget):
         plan = self.planner.preview_plan()
         device = self.options.device.value
         pixels = affordable_pixels(plan, self.model.chosen, device, PATIENCE_S)
-        return Wanted(plan, pixels, tuple(self.planner.remarks(plan)))
+        return Wanted(plan, pixels, plan.notes)
 
     def _on_preview(self, on: bool) -> None:
         if on:
