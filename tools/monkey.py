@@ -6,6 +6,7 @@ layer that is left behind, a run that never ends. Needs a display or Xvfb.
 """
 
 import argparse
+import faulthandler
 import os
 import random
 import sys
@@ -230,9 +231,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--verbose", action="store_true", help="print each act")
     parser.add_argument("--model", help="A checkpoint to choose from, besides gifnet-bands.")
     arguments = parser.parse_args()
 
+    faulthandler.enable()
     os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp()
     import napari
     from qtpy.QtWidgets import QApplication
@@ -253,6 +256,8 @@ def main():
     end = time.monotonic() + 60 * arguments.minutes
     while time.monotonic() < end and not troubles:
         monkey.step()
+        if arguments.verbose:
+            print(monkey.done[-1], flush=True)
         pause = time.monotonic() + monkey.random.choice([0, 0, 0.05, 0.3])
         while True:
             QApplication.processEvents()

@@ -50,10 +50,12 @@ class Footer(QWidget):
 
     def listen_in(self, dock: QWidget) -> None:
         """Take the shortcuts of a dock: Ctrl+Return (⌘ on a Mac) and Esc."""
+        self.shortcuts = []
         for keys, wanted in (("Ctrl+Return", self.run_button), ("Esc", self.cancel_button)):
             shortcut = QShortcut(QKeySequence(keys), dock)
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
             shortcut.activated.connect(wanted.click)
+            self.shortcuts.append(shortcut)
 
     def say(self, verb: str) -> None:
         """Name what the button does: "Fuse" or "Enhance"."""

@@ -167,7 +167,10 @@ class LayersPanel(QWidget):
 
     def reset_axes(self) -> None:
         """Offer the axes that the chosen layer has and the viewer does not display."""
+        had_none = self.axis.choices == [SEVERAL] and len(self.several.value) < 2
         self.axis.set_choices(axes_of(self._viewer, self.layer_a.value))
+        if had_none:
+            self.axis.value = self.axis.choices[0]
         self._fit()
 
     def choose_likely(self) -> bool:

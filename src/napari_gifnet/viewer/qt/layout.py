@@ -60,8 +60,10 @@ class LabelColumn:
         if not self._labels:
             return
         texts = {*self._texts, *(label.text() for label in self._labels)}
-        metrics = self._labels[0].fontMetrics()
-        widest = max(metrics.horizontalAdvance(text) for text in texts) + 4
+        probe = self._labels[0]
+        metrics = probe.fontMetrics()
+        frame = probe.sizeHint().width() - metrics.horizontalAdvance(probe.text())
+        widest = max(metrics.horizontalAdvance(text) for text in texts) + max(frame, 0) + 4
         for label in self._labels:
             label.setFixedWidth(widest)
 
@@ -159,6 +161,7 @@ class Text(QLabel):
         super().__init__()
         self._value, self._lines = "", lines
         self.setWordWrap(True)
+        self.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -185,7 +188,8 @@ class Text(QLabel):
     def _fit(self) -> None:
         least = (self._lines or 0) * self.fontMetrics().lineSpacing()
         height = self.heightForWidth(max(self.width(), 150)) if self._value else 0
-        self.setMinimumHeight(max(height, least))
+        if self.height() != max(height, least):
+            self.setFixedHeight(max(height, least))
 
 
 def breakable(text: str) -> str:

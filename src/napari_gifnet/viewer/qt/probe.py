@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 from napari.qt.threading import FunctionWorker
@@ -21,6 +22,8 @@ SIDES = {GIFNET: 192, BANDS: 512}
 
 _SPEEDS: dict[tuple[str, str], float] = {}
 """Pixels a second of two planes, by the name of the device and the architecture."""
+
+_MEASURING = threading.Lock()
 
 
 class DeviceProbe(QObject):
@@ -67,9 +70,10 @@ def probe(name: str) -> tuple[str, str]:
         device = choose_device(name)
     except GIFNetError as error:
         return name, str(error)
-    for info in list_models():
-        if info.shipped and (name, info.architecture) not in _SPEEDS:
-            _SPEEDS[name, info.architecture] = measure_speed(info.name, name, info.architecture)
+    with _MEASURING:  # two at once would time each other
+        for info in list_models():
+            if info.shipped and (name, info.architecture) not in _SPEEDS:
+                _SPEEDS[name, info.architecture] = measure_speed(info.name, name, info.architecture)
     return name, f"Runs on {str(device.torch).upper()}: {device.reason}."
 
 

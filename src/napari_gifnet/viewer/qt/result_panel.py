@@ -24,6 +24,7 @@ from .grid_mode import GridMode
 from .layer_choice import record_of
 from .layout import LabelColumn, Rows, Text, button
 from .runs import remembered_plan
+from .texts import shortened
 from .wipe import Wipe
 
 METHODS = {
@@ -141,7 +142,7 @@ class ResultPanel(QWidget):
         self._plan, self._trouble = self._find_plan(layer)
         self.trouble.value = self._trouble
         self.look.set_choices(_looks(self._plan))
-        self.name.value = layer.name
+        self.follow_name()
         reason = why_no_command(record)
         self.copy_command.setEnabled(reason is None)
         self.copy_command.setToolTip(
@@ -181,7 +182,8 @@ class ResultPanel(QWidget):
     def follow_name(self) -> None:
         """Say what the result is called now."""
         if self.layer is not None:
-            self.name.value = self.layer.name
+            self.name.value = shortened(self.layer.name)
+            self.name.setToolTip(self.layer.name)
 
     def _fit_compare(self) -> None:
         reason = self._trouble

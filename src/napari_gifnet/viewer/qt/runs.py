@@ -15,7 +15,7 @@ from napari_gifnet.viewer.layers.job import LayerJob
 from napari_gifnet.viewer.layers.run import LayerResult
 
 from .background import BackgroundRun
-from .texts import duration_text
+from .texts import duration_text, shortened
 
 if TYPE_CHECKING:
     import napari
@@ -105,7 +105,7 @@ class ViewerRun(QObject):
             self.viewer.add_image(result.index.data, **result.index.kwargs)
         self.layer = add_result(self.viewer, result, self.plan)
         notes = result.kwargs["metadata"]["napari_gifnet"].get("notes", [])
-        added = f"Added {self.layer.name!r} after {duration_text(self.seconds)}."
+        added = f"Added {shortened(self.layer.name)!r} after {duration_text(self.seconds)}."
         self.sentence = "\n".join([added, *notes])
 
     def _on_failed(self, sentence: str) -> None:

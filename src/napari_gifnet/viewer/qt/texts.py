@@ -72,6 +72,14 @@ def as_sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def shortened(name: str, letters: int = 60) -> str:
+    """Return a name without its middle if it is long."""
+    if len(name) <= letters:
+        return name
+    half = (letters - 1) // 2
+    return f"{name[:half]}…{name[-half:]}"
+
+
 def swap_text(task: str) -> str:
     """Return what the button that exchanges the two images says."""
     a, b = (in_a_sentence(role) for role in roles_of(task))
