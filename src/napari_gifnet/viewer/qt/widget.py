@@ -101,6 +101,8 @@ class FusionWidget(QWidget):
         running = run_in(viewer)
         if running is not None:
             self._attach(running)
+        else:
+            self._on_selected()
 
     def _connect(self) -> None:
         self.layers.changed.connect(self._on_changed)
