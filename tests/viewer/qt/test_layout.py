@@ -80,7 +80,7 @@ def test_the_dock_is_narrow_no_text_is_cut_and_fuse_stays_where_it_is(
         button = widget.footer.run_button
         places.add(button.mapTo(widget, button.rect().topLeft()).y())
         assert button.mapTo(viewer.window._qt_window, button.rect().bottomLeft()).y() < 800, state
-    assert len(places) == 1
+    assert max(places) - min(places) <= 1
 
 
 def test_labels_have_one_width_and_boxes_begin_at_one_place(shown, qtbot, add_pair):
