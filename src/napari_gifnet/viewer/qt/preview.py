@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +105,10 @@ class Preview(QObject):
     def start(self) -> None:
         """Show a preview from now on."""
         self.on = True
-        self.refresh()
+        if self._run is None:
+            self._timer.start(0)
+        else:
+            self.refresh()
 
     def stop(self) -> None:
         """Drop what is in the making, take the layer away, give back the device's memory."""
@@ -169,7 +172,7 @@ class Preview(QObject):
         key = (plan.model, plan.backend)
         if self._fuser is None or self._fuser[0] != key:
             self._fuser = (key, open_fuser(*key, progress))
-        return run_plan(plan, progress, self._fuser[1], gather=False)
+        return run_plan(without_files(plan), progress, self._fuser[1], gather=False)
 
     def _on_result(self, result: LayerResult) -> None:
         if not self.on:
@@ -239,6 +242,12 @@ def coarsened(plan: LayerJob, pixels: float) -> tuple[int, LayerJob]:
         stop = min(math.ceil(part.stop / factor), grid.shape[axis])
         region[axis] = slice(min(part.start // factor, stop - 1), stop)
     return factor, plan.on(grid, tuple(region))
+
+
+def without_files(plan: LayerJob) -> LayerJob:
+    """Return a plan that does not know the files of its layers: a run would read and compare them."""
+    sources = (replace(each, facts={**each.facts, "path": None}) for each in plan.sources)
+    return replace(plan, sources=tuple(sources))
 
 
 def _fits(layer: Any, result: LayerResult) -> bool:
