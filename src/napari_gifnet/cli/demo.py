@@ -173,7 +173,8 @@ def _open_napari(count: int, model: str, backend: Backend) -> None:
     from napari_gifnet.viewer.layers.run import run_plan
     from napari_gifnet.viewer.layers.samples import pet_mri
 
-    slab, _ = find_slab(*load_sample("pet_mri"), count)
+    emission, anatomy = load_sample("pet_mri")
+    slab, _ = find_slab(emission, anatomy, count)
     mri, pet = (Image(data, **options) for data, options, _ in pet_mri())
     options = LayerOptions(
         task="pet_mri",

@@ -46,9 +46,9 @@ class FiguresTable(QWidget):
             for short in shown:
                 numbers = [comparison.table[name][short] for name in names]
                 figure = figures[short]
-                name = QLabel(figure.name)
-                name.setToolTip(f"{figure.name}: {figure.meaning}. {HINT}")
-                self._grid.addWidget(name, row, 0)
+                label = QLabel(figure.name)
+                label.setToolTip(f"{figure.name}: {figure.meaning}. {HINT}")
+                self._grid.addWidget(label, row, 0)
                 for column, number in enumerate(numbers, 1):
                     cell = self._add_number(f"{number:.3f}", row, column)
                     if number == max(numbers) != min(numbers):

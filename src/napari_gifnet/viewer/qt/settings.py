@@ -47,7 +47,7 @@ def restore(controls: Mapping[str, Any]) -> float | None:
     Parameters
     ----------
     controls : dict
-        Widgets of magicgui's by the names under which `keep` keeps their values.
+        Controls with a `value`, by the names under which `keep` keeps their values.
 
     Returns
     -------
