@@ -135,7 +135,7 @@ def test_levels_are_offered_for_multiscale_layers_alone(dock, qtbot, add_pair, r
     widget.layers.task.value = "enhance"
     widget.layers.layer_a.value = viewer.layers["pyramid"]
     qtbot.waitUntil(
-        lambda: not widget.options.level.isHidden() and widget.options.level.max == 1,
+        lambda: not widget.options.level.isHidden() and widget.options.level.maximum() == 1,
         timeout=5000,
     )
     widget.options.level.value = 1
@@ -162,3 +162,79 @@ def test_every_control_has_a_tooltip_and_the_tab_key_goes_down_the_widget(
         at = at.nextInFocusChain()
     places = [chain.index(control) for control in order]
     assert places == sorted(places)
+
+
+def test_options_of_a_pair_are_not_carried_over_to_the_next(dock, qtbot, add_pair):
+    viewer, widget = dock
+    add_pair(viewer)
+    qtbot.waitUntil(widget.footer.run_button.isEnabled, timeout=60_000)
+    widget.options.color.value = "a"
+    widget.options.intensity.value = "percentile"
+    widget.options.interpolation.value = "cubic"
+    widget.layers.swap.click()
+    assert widget.options.color.value == "b"  # that of the same layer
+    assert widget.options.intensity.value == "percentile"
+    widget.layers.layer_a.value = viewer.add_image(np.ones((48, 56)), name="another")
+    assert widget.options.color.value == "auto"
+    assert widget.options.intensity.value == "layer"
+    assert widget.options.interpolation.value == "cubic"
+
+
+def test_a_layer_without_a_scale_can_be_fitted(dock, qtbot):
+    viewer, widget = dock
+    photo = viewer.add_image(np.random.default_rng(0).random((48, 64)), name="photo")
+    thermal = viewer.add_image(np.random.default_rng(1).random((24, 32)), name="thermal")
+    qtbot.waitUntil(lambda: "is a scale missing?" in widget.summary.value, timeout=60_000)
+    assert not widget.fit.isHidden()
+    assert "thermal" in widget.fit.toolTip()
+    widget.fit.click()
+    np.testing.assert_allclose(thermal.extent.world[1] + 1, photo.extent.world[1] + 0.5)
+    qtbot.waitUntil(widget.fit.isHidden, timeout=10_000)
+    assert "is a scale missing?" not in widget.summary.value
+
+
+def test_the_picture_in_colour_is_the_visible_one(dock, qtbot):
+    viewer, widget = dock
+    viewer.add_image(np.random.default_rng(0).random((40, 48)), name="one")
+    viewer.add_image(np.random.default_rng(0).random((40, 48, 3)), rgb=True, name="other")
+    qtbot.waitUntil(lambda: widget.layers.layer_b.value is viewer.layers["other"], timeout=5000)
+    assert widget.layers.layer_a.value is viewer.layers["one"]
+
+
+def test_the_swap_names_the_two(dock):
+    _, widget = dock
+    texts = {}
+    for task in ("any", "infrared_visible", "pet_mri"):
+        widget.layers.task.value = task
+        texts[task] = widget.layers.swap.text()
+    assert texts == {
+        "any": "Swap image A and image B",
+        "infrared_visible": "Swap infrared and visible",
+        "pet_mri": "Swap PET and MRI",
+    }
+
+
+def test_each_model_stands_with_the_time_that_it_would_take(dock, qtbot, add_pair):
+    viewer, widget = dock
+    add_pair(viewer, (512, 512))
+    box = widget.model.model
+
+    def texts():
+        return [box.itemText(place) for place in range(box.count())]
+
+    qtbot.waitUntil(lambda: "gifnet-bands · " in texts()[1], timeout=120_000)
+    assert texts()[0].startswith("gifnet · ")
+    assert texts()[0].endswith((" s", " min"))
+
+
+def test_an_empty_viewer_is_greeted_with_the_samples(make_napari_viewer, open_dock, qtbot):
+    viewer = make_napari_viewer()
+    widget = open_dock(viewer)
+    assert not widget.greeting.isHidden()
+    assert widget.form.isHidden()
+    widget.greeting.buttons["multi_focus"].click()
+    assert widget.greeting.isHidden()
+    assert len(viewer.layers) == 2
+    qtbot.waitUntil(lambda: widget.layers.task.value == "multi_focus", timeout=5000)
+    viewer.layers.clear()
+    assert not widget.greeting.isHidden()

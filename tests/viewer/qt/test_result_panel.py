@@ -1,9 +1,9 @@
 """What can be done with a result."""
 
+import threading
+
 import numpy as np
 from qtpy.QtWidgets import QApplication
-
-PLUGIN = "napari-gifnet"
 
 
 def test_after_a_run_metrics_stand_beside_those_of_a_simple_method(
@@ -67,3 +67,84 @@ def test_a_wipe_shows_the_source_left_of_the_line(dock, qtbot, add_pair, run_to_
     assert not widget.result_group.isHidden()
     viewer.layers.remove(result)
     assert widget.result_group.isHidden()
+
+
+def test_a_slow_comparison_is_not_written_under_another_result(
+    dock, qtbot, add_pair, run_to_the_end, monkeypatch
+):
+    from napari_gifnet.viewer.qt import comparing
+
+    viewer, widget = dock
+    add_pair(viewer)
+    run_to_the_end(widget)
+    first = viewer.layers[-1]
+    reached, go_on = threading.Event(), threading.Event()
+    compare = comparing.compare
+
+    def slow(*given):
+        reached.set()
+        go_on.wait(30)
+        return compare(*given)
+
+    monkeypatch.setattr(comparing, "compare", slow)
+    widget.result.compare_button.click()
+    qtbot.waitUntil(reached.is_set, timeout=60_000)
+    run_to_the_end(widget)
+    assert widget.result.layer is not first
+    go_on.set()
+    qtbot.waitUntil(lambda: not widget.result.comparing.busy, timeout=60_000)
+    qtbot.wait(50)
+    assert widget.result.table.isHidden()
+    assert len(viewer.layers) == 4
+    assert widget.result.compare_button.isEnabled()
+
+
+def test_a_small_plane_gives_the_figures_that_it_can(dock, qtbot, add_pair, run_to_the_end):
+    viewer, widget = dock
+    add_pair(viewer, (20, 24))
+    run_to_the_end(widget)
+    widget.result.compare_button.click()
+    qtbot.waitUntil(lambda: not widget.result.table.isHidden(), timeout=60_000)
+    comparison = widget.result.comparing.comparison
+    assert "EI" in comparison.table["pyramid"]
+    assert "VIF" in comparison.left_out
+
+
+def test_what_was_enhanced_has_nothing_to_be_compared_with(dock, run_to_the_end):
+    viewer, widget = dock
+    viewer.add_image(np.random.default_rng(0).random((40, 48)), name="one")
+    widget.layers.task.value = "enhance"
+    run_to_the_end(widget)
+    assert not widget.result.compare_button.isEnabled()
+    assert "one layer" in widget.result.compare_button.toolTip()
+
+
+def test_side_by_side_fits_the_pictures_and_gives_the_grid_back(dock, add_pair, run_to_the_end):
+    viewer, widget = dock
+    add_pair(viewer)
+    run_to_the_end(widget)
+    viewer.canvas.grid.stride = 2
+    viewer.scene.camera.zoom = 77
+    widget.result.look.value = "grid"
+    assert viewer.canvas.grid.enabled
+    assert viewer.canvas.grid.stride == 1
+    assert viewer.scene.camera.zoom < 77
+    widget.result.look.value = "layers"
+    assert not viewer.canvas.grid.enabled
+    assert viewer.canvas.grid.stride == 2
+    assert viewer.scene.camera.zoom == 77
+
+
+def test_the_comparison_follows_the_slider(dock, qtbot, add_pair, run_to_the_end):
+    viewer, widget = dock
+    add_pair(viewer, (3, 48, 56))
+    viewer.dims.set_point(0, 0)
+    run_to_the_end(widget)
+    widget.result.compare_button.click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 4, timeout=60_000)
+    assert viewer.layers[-1].translate[0] == 0
+    viewer.dims.set_point(0, 2)
+    qtbot.waitUntil(lambda: viewer.layers[-1].translate[0] == 2, timeout=60_000)
+    assert len(viewer.layers) == 4
+    viewer.layers.remove(viewer.layers[-1])
+    assert widget.result.look.value == "layers"

@@ -65,6 +65,12 @@ class Choice(QComboBox):
             raise ValueError(f"{value!r} is none of the choices {self._values!r}.")
         self.setCurrentIndex(self._values.index(value))
 
+    def set_quietly(self, value: Any) -> None:
+        """Choose a value and tell nobody: another change is to follow."""
+        with QSignalBlocker(self):
+            self.value = value
+        self._tell()
+
     @property
     def choices(self) -> list[Any]:
         """The values to choose from."""

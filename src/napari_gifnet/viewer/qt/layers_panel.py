@@ -270,9 +270,7 @@ class LayersPanel(QWidget):
         a, b = self.layer_a.value, self.layer_b.value
         if a is None or b is None:
             return
-        self.layer_a.blockSignals(True)
-        self.layer_a.value = b
-        self.layer_a.blockSignals(False)
+        self.layer_a.set_quietly(b)
         self.layer_b.value = a
         self.reset_axes()
         self.swapped.emit()
