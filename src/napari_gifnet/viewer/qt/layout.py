@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QIcon, QResizeEvent
 from qtpy.QtWidgets import (
     QFrame,
@@ -159,13 +159,18 @@ class Text(QLabel):
 
     def __init__(self, lines: int | None = None) -> None:
         super().__init__()
-        self._value, self._lines = "", lines
+        self._value, self._lines, self._fixed = "", lines, -1
         self.setWordWrap(True)
         self.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(0)
+        self._timer.timeout.connect(self._fit)
+        self._fit()
 
     @property
     def value(self) -> str:
@@ -180,16 +185,29 @@ class Text(QLabel):
             self.setVisible(bool(text) or self._lines is not None)
         self._fit()
 
+    def hasHeightForWidth(self) -> bool:
+        """Have the height that was set: layouts keep that of a former text."""
+        return False
+
+    def sizeHint(self) -> QSize:
+        """Return the height that was set."""
+        return QSize(super().sizeHint().width(), max(self._fixed, 0))
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the height that was set, and any width."""
+        return QSize(0, max(self._fixed, 0))
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Take the height that the text has at this width: Qt's layouts forget it."""
         super().resizeEvent(event)
-        self._fit()
+        self._timer.start()  # a request for another layout is lost while one is made
 
     def _fit(self) -> None:
         least = (self._lines or 0) * self.fontMetrics().lineSpacing()
         height = self.heightForWidth(max(self.width(), 150)) if self._value else 0
-        if self.height() != max(height, least):
-            self.setFixedHeight(max(height, least))
+        if self._fixed != max(height, least):
+            self._fixed = max(height, least)
+            self.setFixedHeight(self._fixed)
 
 
 def breakable(text: str) -> str:
