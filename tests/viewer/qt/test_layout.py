@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QRect, Qt
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel, QSpinBox
 
 WIDEST = 360
@@ -25,7 +26,10 @@ def texts_cut(widget):
         if not child.isVisible():
             continue
         if isinstance(child, QLabel) and child.wordWrap():
-            if child.heightForWidth(child.width()) > child.height() + 1:
+            inner = child.contentsRect()
+            room = QRect(0, 0, inner.width(), 10_000)
+            needed = child.fontMetrics().boundingRect(room, Qt.TextFlag.TextWordWrap, child.text())
+            if needed.height() > inner.height() + 1:
                 cut.append(child.text())
             words = child.text().replace("\u200b", " ").split()
             metrics = child.fontMetrics()
@@ -150,3 +154,18 @@ def test_the_shortcuts_start_and_stop_a_run(shown, qtbot, add_pair, held_engine)
     go_on.set()
     qtbot.waitUntil(lambda: widget._run is None, timeout=60_000)
     assert "Cancelled" in widget.status.value
+
+
+def test_a_text_that_has_become_shorter_leaves_no_gap(shown, qtbot, add_pair):
+    viewer, widget = shown
+    add_pair(viewer)
+    qtbot.waitUntil(lambda: "detail" in widget.summary.value, timeout=60_000)
+    qtbot.wait(300)
+    before = widget.summary.height()
+    names = [layer.name for layer in viewer.layers]
+    for layer in viewer.layers:
+        layer.name = LONG
+    qtbot.waitUntil(lambda: widget.summary.height() > before + 30, timeout=10_000)
+    for layer, name in zip(viewer.layers, names, strict=True):
+        layer.name = name
+    qtbot.waitUntil(lambda: widget.summary.height() <= before + 20, timeout=10_000)

@@ -203,11 +203,11 @@ class Text(QLabel):
         self._timer.start()  # a request for another layout is lost while one is made
 
     def _fit(self) -> None:
-        least = (self._lines or 0) * self.fontMetrics().lineSpacing()
-        height = self.heightForWidth(max(self.width(), 150)) if self._value else 0
-        if self._fixed != max(height, least):
-            self._fixed = max(height, least)
-            self.setFixedHeight(self._fixed)
+        """Take the height of the text at the width that there is."""
+        self.setMinimumHeight(0)  # Qt's answer is never less than that
+        needed = self.heightForWidth(max(self.width(), 150)) if self._value else 0
+        self._fixed = max(needed, (self._lines or 0) * self.fontMetrics().lineSpacing())
+        self.setFixedHeight(self._fixed)
 
 
 def breakable(text: str) -> str:
