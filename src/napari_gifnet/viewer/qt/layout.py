@@ -128,6 +128,8 @@ class Group(QCollapsible):
         self.toggleButton().setStyleSheet(_TITLE)
         self.setDuration(0)
         self.setFrameShape(QFrame.Shape.NoFrame)
+        # as it comes it could be squeezed when its content grows
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.layout().setContentsMargins(0, 0, 0, 0)
         self.layout().setSpacing(2)
         self.setContent(content)
