@@ -1,9 +1,10 @@
 """How long the widget lets one wait: ``python benchmarks/responsiveness.py``.
 
 In a real napari: the seconds from the tick of "Preview" to the layer, and from a changed setting to
-the layer's new picture; then, in a run over 60 slices, how long the GUI thread was away before
-there was a result and while napari added it, and how long it is away where napari alone adds such a
-layer. Needs a display or Xvfb.
+the layer's new picture; how many previews a second one sees while scrolling through the phantom of
+MRI and PET, and how long the GUI thread was away meanwhile; then, in a run over 60 slices, how long
+it was away before there was a result and while napari added it, and how long it is away where napari
+alone adds such a layer. Needs a display or Xvfb.
 """
 
 import argparse
@@ -45,20 +46,25 @@ def add_pair(viewer, shape):
         viewer.add_image(gaussian_filter(rng.random(shape, np.float32), sigma), name=name)
 
 
-def opened(shape):
-    """A viewer with a pair, and the widget ready to run."""
+def opened(model, *shape):
+    """A viewer with a pair, or the phantom, and the widget ready to run."""
     viewer = napari.Viewer(show=True)
     _, widget = viewer.window.add_plugin_dock_widget("napari-gifnet", "GIFNet Fusion")
-    add_pair(viewer, shape)
-    wait_for(lambda: widget.run_button.enabled and "Runs on" in widget.summary.value)
+    if shape:
+        add_pair(viewer, shape)
+    else:
+        viewer.open_sample("napari-gifnet", "pet_mri")
+    widget.model.model.value = model
+    button = widget.footer.run_button
+    wait_for(lambda: button.isEnabled() and "Runs on" in widget.summary.value)
     return viewer, widget
 
 
-def preview_seconds(side):
-    """Seconds to the first preview, to the next one, and what the widget says of it."""
-    viewer, widget = opened((side, side))
+def preview_seconds(side, model, times=5):
+    """Seconds to the preview at each tick, after a changed setting, and what the widget says of it."""
+    viewer, widget = opened(model, side, side)
     says = []
-    widget._live.said.connect(says.append)
+    widget.live.said.connect(says.append)
 
     def timed(act):
         says.clear()
@@ -67,12 +73,40 @@ def preview_seconds(side):
         wait_for(lambda: any("preview shows" in said for said in says))
         return time.perf_counter() - start
 
-    first = timed(lambda: setattr(widget.preview, "value", True))
-    again = timed(lambda: setattr(widget.advanced.gamma, "value", True))
+    ticks = []
+    for _ in range(times):
+        ticks.append(timed(lambda: setattr(widget.model.preview, "value", True)))
+        if len(ticks) < times:
+            widget.model.preview.value = False
+            pause()
+    again = timed(lambda: setattr(widget.options.intensity, "value", "dtype"))
     sentence = says[-1]
-    widget.preview.value = False
+    widget.model.preview.value = False
     viewer.close()
-    return first, again, sentence
+    return ticks, again, sentence
+
+
+def scrolling(model, seconds=4.0):
+    """Previews a second while one scrolls through the phantom, and the GUI thread's absences, sorted."""
+    viewer, widget = opened(model)
+    widget.model.preview.value = True
+    wait_for(lambda: widget.live.layer is not None)
+    pause()
+    shown = []
+    widget.live.said.connect(lambda _: shown.append(time.perf_counter()))
+    count = viewer.layers[0].data.shape[0]
+    with heartbeat() as beats:
+        start = time.perf_counter()
+        place = count // 4
+        while time.perf_counter() - start < seconds:
+            place = place + 1 if place < 3 * count // 4 else count // 4
+            viewer.dims.set_current_step(0, place)
+            turn = time.perf_counter() + 1 / 30  # as a slider that is dragged
+            wait_for(lambda turn=turn: time.perf_counter() > turn)
+        spent = time.perf_counter() - start
+    rate = sum(start <= moment <= start + spent for moment in shown) / spent
+    viewer.close()
+    return rate, np.sort(np.diff(beats))[::-1]
 
 
 def gaps(shape):
@@ -86,12 +120,12 @@ def gaps(shape):
     adding, alone : float
         The longest one from there on, and where napari adds a layer of this shape by itself.
     """
-    viewer, widget = opened(shape)
+    viewer, widget = opened("gifnet", *shape)
     arrived = []
     start = time.perf_counter()
     with heartbeat() as beats:
-        widget.run_button.changed.emit(True)
-        widget._run.succeeded.connect(lambda _: arrived.append(len(beats)))
+        viewer.layers.events.inserting.connect(lambda _: arrived.append(len(beats)))
+        widget.footer.run_button.click()
         wait_for(lambda: widget._run is None)
         seconds = time.perf_counter() - start
         pause()
@@ -114,14 +148,26 @@ def pause():
 def main():
     """Print what was measured."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--side", type=int, default=512, help="of the previewed pair")
+    parser.add_argument("--side", type=int, default=1024, help="of the previewed pair")
     parser.add_argument("--stack", type=int, nargs=3, default=(60, 128, 128))
+    parser.add_argument("--models", nargs="+", default=["gifnet-bands", "gifnet"])
     arguments = parser.parse_args()
 
     print(f"Machine: {machine('cpu')}; napari {napari.__version__}.")
-    first, again, sentence = preview_seconds(arguments.side)
-    print(f"Preview of {arguments.side}×{arguments.side}: {first:.2f} s, then {again:.2f} s.")
-    print(f"    {sentence}")
+    for model in arguments.models:
+        ticks, again, sentence = preview_seconds(arguments.side, model)
+        print(
+            f"Preview of {arguments.side}×{arguments.side} by {model}: {np.median(ticks):.2f} s after "
+            f"the tick (median of {len(ticks)}, the first one {ticks[0]:.2f} s), {again:.2f} s after a "
+            "changed setting."
+        )
+        print(f"    {sentence}")
+    rate, away = scrolling(arguments.models[0])
+    print(
+        f"Scrolling through the phantom with {arguments.models[0]}: {rate:.1f} previews a second; the "
+        f"GUI thread was away for at most {away[0] * 1e3:.0f} ms, {(away > 0.1).sum()} times longer than "
+        "100 ms."
+    )
     seconds, running, adding, alone = gaps(tuple(arguments.stack))
     shape = "×".join(map(str, arguments.stack))
     print(

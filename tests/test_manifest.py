@@ -29,8 +29,13 @@ def test_every_menu_is_one_that_plugins_may_add_to(manifest):
 
     known = {str(menu) for menu in MenuId.contributables()}
     menus = set(manifest.contributions.menus)
-    assert "napari/layers/filter" in menus
+    assert menus >= {"napari/layers/filter", "napari/layers/project"}
     assert menus <= known
+
+
+def test_titles_do_not_name_the_plugin_which_napari_adds(manifest):
+    for command in manifest.contributions.commands:
+        assert "(GIFNet)" not in command.title
 
 
 def test_samples_are_contributed_under_their_tasks_names_and_a_stack(manifest):

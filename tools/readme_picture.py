@@ -19,18 +19,19 @@ def main():
     viewer = napari.Viewer(show=True)
     viewer.theme = arguments.theme
     viewer.window.resize(1500, 700)
-    viewer.open_sample("napari-gifnet", "pet_mri")
-    pet = viewer.layers[-1]
-    lesion = pet.metadata["napari_gifnet"]["lesions"][0]
-    viewer.dims.set_point(0, lesion["position"][0])
     _, widget = viewer.window.add_plugin_dock_widget("napari-gifnet", "GIFNet Fusion")
-    if arguments.model != "gifnet":
-        widget.advanced.model_file.value = arguments.model
-        widget.advanced.model.value = "from a file …"
-    widget.extent.value = "slice"
-    wait_for(lambda: widget.run_button.enabled and "Runs on" in widget.summary.value)
-    widget.run_button.changed.emit(True)
-    wait_for(lambda: len(viewer.layers) == 3 and widget.run_button.enabled)
+    widget.greeting.buttons["pet_mri"].click()
+    pet = viewer.layers[-1]
+    if arguments.model in widget.model.model.choices:
+        widget.model.model.value = arguments.model
+    else:
+        widget.model.model_file.value = arguments.model
+        widget.model.model.value = "from a file …"
+    widget.layers.extent.value = "slice"
+    button = widget.footer.run_button
+    wait_for(lambda: button.isEnabled() and "Runs on" in widget.summary.value)
+    button.click()
+    wait_for(lambda: len(viewer.layers) == 3 and button.isEnabled())
     pet.blending = "translucent_no_depth"
     viewer.canvas.grid.enabled = True
     viewer.canvas.grid.shape = (1, 3)

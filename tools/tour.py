@@ -41,7 +41,7 @@ def main():
     parser.add_argument("--output", type=Path, default=Path("docs/tour"))
     parser.add_argument("--theme", default="dark")
     parser.add_argument("--model", help="Other weights than those that ship.")
-    parser.add_argument("--size", type=int, nargs=2, default=(1320, 820), metavar=("W", "H"))
+    parser.add_argument("--size", type=int, nargs=2, default=(1280, 800), metavar=("W", "H"))
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
 
@@ -49,9 +49,6 @@ def main():
     viewer.theme = arguments.theme
     viewer.window.resize(*arguments.size)
     _, widget = viewer.window.add_plugin_dock_widget("napari-gifnet", "GIFNet Fusion")
-    widget.task.value, widget.more.value = "any", False
-    widget.extent.value = "all"
-    widget.advanced.intensity.value, widget.advanced.color.value = "layer", "auto"
 
     def take(name):
         settle()
@@ -59,44 +56,63 @@ def main():
         viewer.screenshot(str(path), canvas_only=False, flash=False)
         print(path)
 
+    def ready():
+        button = widget.footer.run_button
+        wait_for(lambda: button.isEnabled() and "Runs on" in widget.summary.value)
+
     take("1-empty")
-    viewer.open_sample("napari-gifnet", "infrared_visible")
+    widget.greeting.buttons["infrared_visible"].click()
     if arguments.model:
-        widget.advanced.model_file.value = arguments.model
-        widget.advanced.model.value = "from a file …"
-    wait_for(lambda: widget.run_button.enabled and "Runs on" in widget.summary.value)
+        widget.model.model_file.value = arguments.model
+        widget.model.model.value = "from a file …"
+    ready()
     take("2-ready")
 
-    widget.preview.value = True
+    chosen, widget.model.model.value = widget.model.model.value, "gifnet-bands"
+    widget.model.preview.value = True
     wait_for(lambda: any(layer.name == "GIFNet preview" for layer in viewer.layers))
     take("3-preview")
-    widget.preview.value = False
+    widget.model.preview.value = False
+    widget.model.model.value = chosen
+    ready()
 
-    widget.run_button.changed.emit(True)
-    wait_for(lambda: widget.progress.value > 450 or widget._run is None)
+    widget.footer.run_button.click()
+    wait_for(lambda: widget.footer.progress.value() > 450 or widget._run is None)
     viewer.screenshot(
         str(arguments.output / "4-running.png"), canvas_only=False, flash=False
     )  # at once
     wait_for(lambda: widget._run is None)
     viewer.reset_view()
     take("5-result")
-    widget.after.look.value = "b"
+    widget.result.look.value = "b"
     take("6-wipe")
-    widget.after.look.value = "grid"
-    widget.after.compare_button.changed.emit(True)
-    wait_for(lambda: bool(widget.after.table.value))
-    viewer.reset_view()
-    take("7-side-by-side")
-    widget.after.look.value = "layers"
+    widget.result.compare_button.click()
+    wait_for(lambda: widget.result.table.isVisible())
+    settle()
+    widget.scroller.ensureWidgetVisible(widget.result.copy_table)
+    take("7-compare")
+    widget.result.look.value = "layers"
 
-    widget.more.value = True
+    for group in widget.options.groups.values():
+        group.value = True
     settle()
     take("8-options")
-    widget.more.value = False
+    for group in widget.options.groups.values():
+        group.value = False
     far = viewer.add_image(np.zeros((64, 64)), translate=(10_000, 10_000), name="elsewhere")
-    widget.layer_b.value = far
-    wait_for(lambda: not widget.run_button.enabled)
+    widget.layers.layer_b.value = far
+    wait_for(lambda: not widget.footer.run_button.isEnabled())
     take("9-error")
+
+    viewer.layers.clear()
+    widget.greeting.buttons["focus_stack"].click()
+    widget.layers.height.value = True
+    ready()
+    widget.footer.run_button.click()
+    wait_for(lambda: widget._run is None)
+    viewer.layers.selection = {viewer.layers[-2]}
+    viewer.layers[-1].visible = False
+    take("10-height-map")
     viewer.close()
 
 

@@ -292,9 +292,13 @@ run = napari.run
 
 def look():
     viewer = napari.current_viewer()
-    for layer in viewer.layers:
-        print(layer.name, layer.data.shape, layer.scale, layer.visible)
-    viewer.close()
+    try:
+        for layer in viewer.layers:
+            print(layer.name, layer.data.shape, layer.scale, layer.visible)
+        (dock,) = viewer.window.dock_widgets.values()
+        print("The dock is about", dock.result.layer.name)
+    finally:
+        viewer.close()
 
 def watched_run():
     QTimer.singleShot(0, look)
@@ -315,7 +319,8 @@ def test_demo_in_a_window(checkpoint):
     assert done.stdout.splitlines()[1:] == [
         f"MRI {mri.data.shape} [1. 1. 1.] True",
         f"PET {pet.data.shape} [2.5 2.5 2.5] True",
-        f"Fused (GIFNet) {(1, *mri.data.shape[1:], 3)} [1. 1. 1.] True",
+        f"PET + MRI (GIFNet) {(1, *mri.data.shape[1:], 3)} [1. 1. 1.] True",
+        "The dock is about PET + MRI (GIFNet)",
     ]
 
 

@@ -63,7 +63,7 @@ def demo(
     precision: Precision = "auto",
     tile_size: TileSize = "auto",
 ) -> None:
-    """See it at work: fuse a brain's PET with its MRI and show all three in napari.
+    """See it at work: fuse a brain's PET with its MRI and show all three in napari, with the dock.
 
     The sample ships with the package: a phantom with two lesions, at 1 mm in MRI and at 2.5 mm in
     PET, which is resampled to the MRI's grid. Without a display, a picture and a TIFF are written.
@@ -81,18 +81,18 @@ def demo(
             output = FOLDER
     if output is not None:
         make_folder(output)
+    backend = Backend(device, precision, parse_tile_size(tile_size))
+    if output is None:
+        _open_napari(slices, model, backend)
+        return
     uptake, anatomy, grid, shown = load_slices(slices)
     request = request_of_arrays((uptake, anatomy), ("PET", "MRI"), task="pet_mri", dtype=np.uint8)
     request = request.in_colors(0, heat(np.linspace(0, 1, 256, dtype=np.float32)))
-    backend = Backend(device, precision, parse_tile_size(tile_size))
     with progress_bar("Loading the model") as bar:
         made = carry_out(resolve(request), LateFuser(model, backend), bar)
     fused, made_how = made.image, made.summary
     typer.echo(made_how)
-    if output is None:
-        _open_napari(fused, grid, shown)
-    else:
-        _write(output, heat(uptake), anatomy, fused, grid, shown, made_how)
+    _write(output, heat(uptake), anatomy, fused, grid, shown, made_how)
 
 
 def find_trouble_with_windows() -> str | None:
@@ -131,14 +131,19 @@ def load_slices(count: int) -> tuple[np.ndarray, np.ndarray, Any, int]:
     from napari_gifnet.grids.resample import resample
 
     pet, mri = load_sample("pet_mri")
+    slab, lesion = find_slab(pet, mri, count)
+    grid = _grid(mri).crop([slab, slice(None), slice(None)])
+    uptake = np.nan_to_num(resample(pet.data, _grid(pet), grid))  # none outside of its field
+    return uptake / pet.data.max(), mri.data[slab], grid, lesion
+
+
+def find_slab(pet: SampleImage, mri: SampleImage, count: int) -> tuple[slice, int]:
+    """Return so many slices of the MRI around the first lesion, and its place among them."""
     height = pet.facts["lesions"][0]["position"][0]
     lesion = round((height - mri.translate[0]) / mri.scale[0])
     count = min(count, len(mri.data))
     start = min(max(lesion - count // 2, 0), len(mri.data) - count)
-    slab = slice(start, start + count)
-    grid = _grid(mri).crop([slab, slice(None), slice(None)])
-    uptake = np.nan_to_num(resample(pet.data, _grid(pet), grid))  # none outside of its field
-    return uptake / pet.data.max(), mri.data[slab], grid, lesion - start
+    return slice(start, start + count), lesion - start
 
 
 def heat(unit: np.ndarray) -> np.ndarray:
@@ -159,21 +164,44 @@ def _grid(image: SampleImage) -> Any:
     )
 
 
-def _open_napari(fused: np.ndarray, grid: Any, shown: int) -> None:
-    """Show PET over MRI on one side and the result on the other, until the window is closed."""
+def _open_napari(count: int, model: str, backend: Backend) -> None:
+    """Show PET over MRI on one side, the result on the other and the dock, until the window is closed."""
     import napari
+    from napari.layers import Image
 
+    from napari_gifnet.viewer.layers.job import LayerOptions, plan_layers
+    from napari_gifnet.viewer.layers.run import run_plan
     from napari_gifnet.viewer.layers.samples import pet_mri
 
+    emission, anatomy = load_sample("pet_mri")
+    slab, _ = find_slab(emission, anatomy, count)
+    mri, pet = (Image(data, **options) for data, options, _ in pet_mri())
+    options = LayerOptions(
+        task="pet_mri",
+        model=model,
+        extent=(slab, slice(None), slice(None)),
+        device=backend.device,
+        precision=backend.precision,
+        tile_size=backend.tile_size,
+    )
+    plan = plan_layers(pet, mri, options)
+    with progress_bar("Fusing PET with MRI") as report:
+        result = run_plan(plan, report)
+    fused = Image(result.data, **result.kwargs)
+    record = fused.metadata["napari_gifnet"]
+    typer.echo(f"{plan.summary}; model {record['model']}; {record['seconds']:.1f} s")
+
     viewer = napari.Viewer(title="gifnet demo: PET over MRI, and both fused")
-    for data, options, _ in pet_mri():
-        viewer.add_image(data, **options)
-    viewer.add_image(fused, rgb=True, name="Fused (GIFNet)", **grid.layer_kwargs())
+    for layer in (mri, pet, fused):
+        viewer.add_layer(layer)
     grid_view = getattr(viewer, "canvas", viewer).grid  # viewer.grid before napari 0.9
     grid_view.stride, grid_view.shape = 2, (1, 2)
     grid_view.enabled = True
+    viewer.window.add_plugin_dock_widget("napari-gifnet", "GIFNet Fusion")
+    viewer.layers.selection = {fused}
     viewer.reset_view()
-    viewer.dims.set_point(0, grid.to_world([shown, 0, 0])[0])
+    lesion = pet.metadata["napari_gifnet"]["lesions"][0]
+    viewer.dims.set_point(0, lesion["position"][0])
     napari.run()
 
 

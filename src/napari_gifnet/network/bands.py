@@ -276,7 +276,7 @@ class GIFNetBands(nn.Module):
                 (weight * at[:, None, None]).sum(1, keepdim=True),
                 weight.sum(1, keepdim=True),
                 head[:, :, 16].sum(1, keepdim=True),
-                (torch.exp(coarse_choice)[:, :, None] * powers).sum(1),
+                (torch.exp(2 * coarse_choice)[:, :, None] * powers).sum(1),
             )
 
         parts = list(self.map_strips(weigh, _strips(encoded.tones[0].shape[-2])))

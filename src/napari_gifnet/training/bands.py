@@ -55,15 +55,15 @@ class BandRun:
 
     pairs: str = ""
     photographs: tuple[str, ...] = ()
-    steps: int = 9600
+    steps: int = 8400
     side: int = 96
     wide_side: int = 160
     pairs_a_step: int = 8
     stack_planes: int = 12
     singles: int = 1
     rate: float = 2e-3
-    last_part: float = 13 / 48
-    last_rate: float = 8e-4
+    last_part: float = 1 / 6
+    last_rate: float = 7e-4
     memory: float = 0.997
     shares: Mapping[str, float] = field(
         default_factory=lambda: {
@@ -104,19 +104,18 @@ class BandRun:
             "infrared": 0.22,
             "made": 0.03,
             "head": 0.27,
-            "focus": 0.2,
-            "exposure": 0.26,
+            "focus": 0.18,
+            "exposure": 0.28,
             "plain": 0.02,
         }
     )
     last_weights: Mapping[str, float] = field(
         default_factory=lambda: {
-            "clipping": 300.0,
-            "lost_detail": 6.0,
-            "edges": 13.0,
-            "information": 8.0,
-            "relief": 14.0,
-            "faint_relief": 6.0,
+            "clipping": 600.0,
+            "lost_detail": 5.0,
+            "edges": 11.0,
+            "relief": 26.0,
+            "beyond": 48.0,
         }
     )
     seed: int = 0

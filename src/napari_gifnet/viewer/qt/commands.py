@@ -1,90 +1,102 @@
-"""Commands without a dock: fuse what is selected."""
+"""Commands without a dock: fuse or enhance what is selected."""
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from napari_gifnet.errors import GIFNetError
 
 if TYPE_CHECKING:
     import napari
 
-    from .background import BackgroundRun
-
-_RUNS: set[BackgroundRun] = set()
+    from napari_gifnet.viewer.layers.job import LayerJob
 
 
 def fuse_selected_layers(viewer: napari.Viewer) -> None:
     """Fuse the two selected image layers: the upper one is the modality, the lower one the detail,
-    unless their names say otherwise.
+    unless what they are says otherwise.
 
     The task is taken from the layers where a sample tells it. The fusion runs in the background;
     the result is added as a new layer.
     """
-    from napari.layers import Image
-    from napari.utils.notifications import show_error, show_info
+    from napari_gifnet.viewer.layers.current import Current
+    from napari_gifnet.viewer.layers.job import LayerOptions, plan_layers
+    from napari_gifnet.viewer.layers.roles import by_role, common_task
 
+    images = _selected_images(viewer, 2, "two image layers, the modality above the detail")
+    if images is None:
+        return
+    task = common_task(*images)
+    modality, detail = by_role(images[1], images[0], task)
+    _carry_out(
+        viewer,
+        lambda: plan_layers(modality, detail, LayerOptions(task=task), current=Current.of(viewer)),
+    )
+
+
+def enhance_selected_layer(viewer: napari.Viewer) -> None:
+    """Sharpen the selected image layer; the result is added as a new layer."""
     from napari_gifnet.viewer.layers.current import Current
     from napari_gifnet.viewer.layers.job import LayerOptions, plan_layers
 
-    from .background import BackgroundRun, add_result
+    images = _selected_images(viewer, 1, "one image layer")
+    if images is not None:
+        _carry_out(
+            viewer,
+            lambda: plan_layers(images[0], None, LayerOptions(), current=Current.of(viewer)),
+        )
+
+
+def project_focus_stack(viewer: napari.Viewer) -> None:
+    """Make one picture of the focus planes in the selected layer, or in the selected layers."""
+    _project(viewer, "multi_focus")
+
+
+def project_exposures(viewer: napari.Viewer) -> None:
+    """Make one picture of the exposures in the selected layer, or in the selected layers."""
+    _project(viewer, "multi_exposure")
+
+
+def _project(viewer: napari.Viewer, task: str) -> None:
+    from napari_gifnet.models import STACK_MODEL
+    from napari_gifnet.viewer.layers.current import Current
+    from napari_gifnet.viewer.layers.job import LayerOptions, plan_stack
+
+    from .layer_choice import axes_of
+
+    images = _selected_images(viewer, None, "an image layer with a stack, or several image layers")
+    if images is None:
+        return
+    axis = axes_of(viewer, images[0])[0][1] if len(images) == 1 else None
+    axis = None if axis is not None and axis < 0 else axis
+    options = LayerOptions(task=task, model=STACK_MODEL, axis=axis)
+    _carry_out(viewer, lambda: plan_stack(images, options, current=Current.of(viewer)))
+
+
+def _selected_images(viewer: napari.Viewer, count: int | None, wanted: str) -> list[Any] | None:
+    """Return the selected image layers from below; tell if they are not those that are wanted."""
+    from napari.layers import Image
+    from napari.utils.notifications import show_error
 
     selected = [layer for layer in viewer.layers if layer in viewer.layers.selection]
     images = [layer for layer in selected if isinstance(layer, Image)]
-    if len(images) != 2 or len(selected) != 2:
-        show_error(
-            f"Layers selected: {len(selected)}; select two image layers, the modality above the "
-            "detail."
-        )
-        return
-    modality, detail = by_role(*reversed(images))
+    if len(images) != len(selected) or not images or (count and len(images) != count):
+        show_error(f"Layers selected: {len(selected)}; select {wanted}.")
+        return None
+    return images
+
+
+def _carry_out(viewer: napari.Viewer, make_plan: Callable[[], LayerJob]) -> None:
+    """Plan, say what will be done, and do it in the background."""
+    from napari.utils.notifications import show_error, show_info
+
+    from .runs import start_run
+
     try:
-        options = LayerOptions(task=common_task(modality, detail))
-        plan = plan_layers(modality, detail, options, current=Current.of(viewer))
+        plan = make_plan()
     except GIFNetError as error:
         show_error(str(error))
         return
-
-    run = BackgroundRun(plan)
-    _RUNS.add(run)  # until it has ended, nothing else holds it
-    run.succeeded.connect(lambda result: add_result(viewer, result))
-    run.failed.connect(show_error)
-    run.ended.connect(lambda: _RUNS.discard(run))
-    show_info(f"GIFNet fuses {modality.name!r} with {detail.name!r}: {plan.summary}")
-    run.start()
-
-
-def common_task(*layers: napari.layers.Layer) -> str | None:
-    """Return the task that all the layers say they belong to, if they do."""
-    tasks = {layer.metadata.get("napari_gifnet", {}).get("task") for layer in layers}
-    return tasks.pop() if len(tasks) == 1 else None
-
-
-MODALITIES = {
-    "infrared",
-    "ir",
-    "thermal",
-    "lwir",
-    "nir",
-    "pet",
-    "spect",
-    "ct",
-    "ms",
-    "near",
-    "over",
-}
-DETAILS = {"visible", "vis", "rgb", "mri", "mr", "t1", "t2", "pan", "far", "under"}
-
-
-def by_role(
-    one: napari.layers.Layer, other: napari.layers.Layer
-) -> tuple[napari.layers.Layer, napari.layers.Layer]:
-    """Return the modality and the detail: in this order, unless the layers' names say otherwise."""
-
-    def named(layer: napari.layers.Layer, words: set[str]) -> bool:
-        return not words.isdisjoint(re.split(r"[\W_]+", layer.name.lower()))
-
-    says_so = named(one, MODALITIES) or named(other, DETAILS)
-    says_not = named(one, DETAILS) or named(other, MODALITIES)
-    return (other, one) if says_not and not says_so else (one, other)
+    show_info(f"GIFNet makes {plan.name!r}: {plan.summary}")
+    start_run(viewer, plan)

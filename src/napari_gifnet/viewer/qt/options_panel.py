@@ -1,129 +1,171 @@
-"""The widget's further options: model, colour, intensity, grids, device."""
+"""The third part of the form: what can be left as it is, in groups that are closed at first."""
 
-# magicgui resolves annotations at run time, so they are not postponed here.
+from __future__ import annotations
 
 from typing import Any
 
-from magicgui.widgets import CheckBox, ComboBox, Container, FileEdit, SpinBox
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_gifnet.backend import DEVICES, PRECISIONS
-from napari_gifnet.models import DEFAULT_MODEL, list_models
-
-from .form import COLORS, COMPUTING, GRIDS, INTENSITIES, INTERPOLATIONS, NORMALIZATIONS, choice
-from .settings import FROM_FILE
+from .controls import Choice, Number, Tick
+from .layout import Group, LabelColumn, Rows
+from .texts import (
+    DEVICES,
+    INTENSITIES,
+    INTERPOLATIONS,
+    NORMALIZATIONS,
+    PRECISIONS,
+    WHEN,
+    as_choices,
+    color_texts,
+    grid_texts,
+)
 
 LAZY = {"auto": None, "now": False, "lazily": True}
 
+OF_A_PAIR = {"color": "auto", "intensity": "layer", "gamma": False, "grid": "auto", "level": 0}
+"""Options that are about the layers at hand, and what they are for the next ones."""
 
-class OptionsPanel(Container):
-    """What can be left as it is; hidden until "More options" is ticked."""
+_SWAPPED = {"a": "b", "b": "a"}
 
-    def __init__(self) -> None:
-        self.model = ComboBox(
-            label="Model",
-            choices=[info.name for info in list_models()] + [FROM_FILE],
-            value=DEFAULT_MODEL,
-            tooltip="\n".join(f"{i.name}: {i.summary}" for i in list_models()),
+
+class OptionsPanel(QWidget):
+    """Colour and intensity, grid and planes, computing.
+
+    Parameters
+    ----------
+    column : LabelColumn
+        Of the form.
+
+    Signals
+    -------
+    changed()
+        An option has another value.
+    """
+
+    changed = Signal()
+
+    def __init__(self, column: LabelColumn) -> None:
+        super().__init__()
+        looks, places, computing = Rows(column), Rows(column), Rows(column)
+        self._places = places
+        self.color = looks.add(
+            Choice(as_choices(color_texts("any")), "Whose colour the result gets."), "Colour"
         )
-        self.model_file = FileEdit(
-            label="Checkpoint",
-            filter="Checkpoints (*.safetensors *.pt *.pth *.model)",
-            tooltip="A GIFNet checkpoint: safetensors, or a state dict of PyTorch.",
+        self.intensity = looks.add(
+            Choice(as_choices(INTENSITIES), "Which values become black and white."), "Intensity"
         )
-        self.color = choice("Colour", COLORS, "Whose colour the result gets.")
-        self.intensity = choice("Intensity", INTENSITIES, "How values become black to white.")
-        self.grid = choice(
-            "Grid", GRIDS, "Where the layers' grids differ: the one that the result is on."
+        self.gamma = looks.add(
+            Tick("Apply the layers' gamma", "As it is set in the layer controls.")
         )
-        self.interpolation = choice(
-            "Interpolation", INTERPOLATIONS, "How a layer is brought onto the other's grid."
+        self.grid = places.add(
+            Choice(
+                as_choices(grid_texts("any")),
+                "Where the layers have different pixels: whose the result has.",
+            ),
+            "Result grid",
         )
-        self.gamma = CheckBox(
-            text="Apply the layers' gamma", tooltip="As set in the layer controls."
+        self.interpolation = places.add(
+            Choice(as_choices(INTERPOLATIONS), "How a layer is brought onto the other's grid."),
+            "Interpolation",
         )
-        self.level = SpinBox(
-            label="Level",
-            min=0,
-            max=0,
-            tooltip="Of multiscale layers: 0 is the finest.",
-        )
-        self.normalization = choice(
+        self.level = places.add(Number("Of multiscale layers: 0 is the finest."), "Level")
+        self.normalization = places.add(
+            Choice(
+                as_choices(NORMALIZATIONS),
+                "What the network measures brightness and contrast over: over the whole stack nothing "
+                "flickers as you scroll; each plane by itself is as published.",
+            ),
             "Normalization",
-            NORMALIZATIONS,
-            "What the network normalises by; that of the whole stack keeps what stands still from "
-            "flickering, that of each plane is as published.",
         )
-        self.computing = choice(
-            "Compute",
-            COMPUTING,
-            "Planes all at once, with progress, or each when you come to it; automatic: all at "
-            "once, unless the layers are not in memory and the result is larger than 1 GB.",
+        self.when = computing.add(
+            Choice(
+                as_choices(WHEN),
+                "Planes all at once, with progress, or each when you come to it. Automatic: all at "
+                "once, unless the layers are not in memory and the result is larger than 1 GB.",
+            ),
+            "Computed",
         )
-        self.device = ComboBox(
-            label="Device",
-            choices=list(DEVICES),
-            tooltip="Where the network runs; auto takes a GPU where there is one.",
+        self.device = computing.add(
+            Choice(
+                as_choices(DEVICES),
+                "Where the network runs. Automatic takes a GPU where there is one.",
+            ),
+            "Device",
         )
-        self.precision = ComboBox(
-            label="Precision",
-            choices=list(PRECISIONS),
-            tooltip="auto: what is fast on the device and stays within a gray level of float32.",
+        self.precision = computing.add(
+            Choice(
+                as_choices(PRECISIONS),
+                "Automatic takes what is fast on the device and stays within a gray level of float32.",
+            ),
+            "Precision",
         )
-        super().__init__(
-            widgets=[
-                self.model,
-                self.model_file,
-                self.color,
-                self.intensity,
-                self.gamma,
-                self.grid,
-                self.interpolation,
-                self.level,
-                self.normalization,
-                self.computing,
-                self.device,
-                self.precision,
-            ],
-            visible=False,
-        )
-        self.model.changed.connect(self.fit)
+        self.groups = {
+            "looks": Group("Colour and intensity", looks, "Whose colours, which values are black."),
+            "places": Group("Grid and planes", places, "Where the layers differ, and in stacks."),
+            "computing": Group("Computing", computing, "When, on which device, how exactly."),
+        }
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        for group in self.groups.values():
+            layout.addWidget(group)
+        self.controls = {
+            "color": self.color,
+            "intensity": self.intensity,
+            "gamma": self.gamma,
+            "grid": self.grid,
+            "interpolation": self.interpolation,
+            "level": self.level,
+            "normalization": self.normalization,
+            "when": self.when,
+            "device": self.device,
+            "precision": self.precision,
+        }
+        for control in self.controls.values():
+            control.changed.connect(lambda _: self.changed.emit())
+        self.fit_levels(1)
+
+    @property
+    def by_group(self) -> list[tuple[Group, list[QWidget]]]:
+        """The groups and their controls, from top to bottom."""
+        return [
+            (self.groups["looks"], [self.color, self.intensity, self.gamma]),
+            (
+                self.groups["places"],
+                [self.grid, self.interpolation, self.level, self.normalization],
+            ),
+            (self.groups["computing"], [self.when, self.device, self.precision]),
+        ]
 
     @property
     def chosen(self) -> dict[str, Any]:
         """Options of `LayerOptions` by their names."""
-        model = self.model.value
-        names = ("color", "intensity", "gamma", "grid", "interpolation", "level", "normalization")
-        return {
-            "model": str(self.model_file.value) if model == FROM_FILE else model,
-            "device": self.device.value,
-            "precision": self.precision.value,
-            "lazy": LAZY[self.computing.value],
-        } | {name: getattr(self, name).value for name in names}
+        values = {name: control.value for name, control in self.controls.items() if name != "when"}
+        return values | {"lazy": LAZY[self.when.value]}
 
     @property
     def kept(self) -> dict[str, Any]:
-        """Controls that are remembered, by name: all but what depends on the layers at hand."""
-        return {
-            name: getattr(self, name)
-            for name in (
-                "model_file",
-                "model",
-                "color",
-                "intensity",
-                "gamma",
-                "grid",
-                "interpolation",
-                "normalization",
-                "computing",
-                "device",
-                "precision",
-            )
-        }
+        """Controls that are remembered, by name: all but what is about the layers at hand."""
+        controls = {n: control for n, control in self.controls.items() if n not in OF_A_PAIR}
+        return controls | {f"open {name}": group for name, group in self.groups.items()}
 
-    def fit(self, *_: Any, levels: int | None = None) -> None:
-        """Show what applies: a file where one is asked for, levels where the layers have several."""
-        if levels is not None:
-            self.level.max = max(levels, 1) - 1
-        shown = not self.native.isHidden()
-        self.model_file.visible = shown and self.model.value == FROM_FILE
-        self.level.visible = shown and self.level.max > 0
+    def forget_pair(self) -> None:
+        """Leave the options of a pair as they are for any: other layers were chosen."""
+        for name, value in OF_A_PAIR.items():
+            self.controls[name].value = value
+
+    def swap(self) -> None:
+        """Follow two images that have changed places."""
+        for control in (self.color, self.grid):
+            control.value = _SWAPPED.get(control.value, control.value)
+
+    def fit_task(self, task: str) -> None:
+        """Say whose colour and grid in the words of a task."""
+        self.color.set_texts(color_texts(task))
+        self.grid.set_texts(grid_texts(task))
+
+    def fit_levels(self, levels: int) -> None:
+        """Offer as many levels as the layers have."""
+        self.level.setMaximum(max(levels, 1) - 1)
+        self._places.show_row(self.level, levels > 1)

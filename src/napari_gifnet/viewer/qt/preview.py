@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,33 +18,57 @@ from napari_gifnet.viewer.layers.job import LayerJob
 from napari_gifnet.viewer.layers.run import LayerResult, run_plan
 
 from .background import BackgroundRun
+from .runs import bare
 
 if TYPE_CHECKING:
     import napari
 
 NAME = "GIFNet preview"
 
-_PAUSE = 100
-"""Milliseconds without a change before a preview is computed."""
+PATIENCE_S = 1.0
+"""Seconds that a preview may take; larger planes are shown at a fraction of their resolution."""
+
+LIVE_S = 0.4
+"""Seconds below which a preview is quick enough to be shown as one scrolls, not only after it."""
+
+_PAUSE_MS = 100
+"""Without a change, before a preview that is not quick is computed."""
 
 _WORTH = 200**2
 """Pixels that a preview has at least; fewer show nothing of a picture."""
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be previewed.
+
+    Attributes
+    ----------
+    plan : LayerJob
+        Of the current slice.
+    pixels : float
+        How many are fused in `PATIENCE_S`.
+    remarks : tuple of str
+        What a user should know.
+    """
+
+    plan: LayerJob
+    pixels: float
+    remarks: tuple[str, ...] = ()
+
+
 class Preview(QObject):
     """Keeps a preview layer up to date while it is on.
 
-    One preview is computed at a time, in a thread; a change makes the one in the making stale,
-    and it is dropped.
+    One preview is computed at a time, in a thread. Where one takes long, a change makes it stale and
+    it is dropped; where it is quick, it is shown and the next one follows, so that one sees the
+    slices go by.
 
     Parameters
     ----------
     viewer : napari.Viewer
-    plan : callable
-        Gives the `LayerJob` of the current slice; it may raise `GIFNetError`.
-    affordable : callable
-        Gives the pixels that a preview may have. Larger planes are fused at a fraction of their
-        resolution.
+    wanted : callable
+        Gives what is to be previewed; it may raise `GIFNetError`.
     parent : QObject
 
     Signals
@@ -57,22 +83,20 @@ class Preview(QObject):
     removed = Signal()
 
     def __init__(
-        self,
-        viewer: napari.Viewer,
-        plan: Callable[[], LayerJob],
-        affordable: Callable[[], float],
-        parent: QObject,
+        self, viewer: napari.Viewer, wanted: Callable[[], Wanted], parent: QObject
     ) -> None:
         super().__init__(parent)
         self.on = False
         self.layer: Any = None
-        self._viewer, self._plan, self._affordable = viewer, plan, affordable
+        self._viewer, self._wanted = viewer, wanted
         self._run: BackgroundRun | None = None
         self._factor = 1
+        self._live = False
+        self._stale = False
+        self._remarks: tuple[str, ...] = ()
         self._fuser: tuple[Any, Fuser] | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(_PAUSE)
         self._timer.timeout.connect(self._start)
         viewer.dims.events.point.connect(self.refresh)
         viewer.dims.events.order.connect(self.refresh)
@@ -81,7 +105,10 @@ class Preview(QObject):
     def start(self) -> None:
         """Show a preview from now on."""
         self.on = True
-        self.refresh()
+        if self._run is None:
+            self._timer.start(0)
+        else:
+            self.refresh()
 
     def stop(self) -> None:
         """Drop what is in the making, take the layer away, give back the device's memory."""
@@ -94,11 +121,6 @@ class Preview(QObject):
             self._fuser[1].release()
             self._fuser = None
 
-    def _clear(self) -> None:
-        layer, self.layer = self.layer, None
-        if layer is not None and layer in self._viewer.layers:
-            self._viewer.layers.remove(layer)
-
     def disconnect_from_viewer(self) -> None:
         """For a widget that is being closed: no more previews, and no more of the viewer's events."""
         self.on = False
@@ -109,23 +131,36 @@ class Preview(QObject):
             self._run.abandon()
 
     def refresh(self, event: Any = None) -> None:
-        """Something has changed: what is in the making is stale."""
+        """Something has changed: what is shown is not what is wanted."""
         if not self.on:
             return
         if self._run is not None:
-            self._run.cancel()
-        self._timer.start()
+            self._stale = True
+            if not self._live:
+                self._run.cancel()
+        elif self._live:
+            self._timer.start(0)
+        else:
+            self._timer.start(_PAUSE_MS)
+
+    def _clear(self) -> None:
+        layer, self.layer = self.layer, None
+        if layer is not None and layer in self._viewer.layers:
+            self._viewer.layers.remove(layer)
 
     def _start(self) -> None:
         if not self.on or self._run is not None:
             return  # once the stale one has ended, it comes back here
         try:
-            plan = self._plan()
+            wanted = self._wanted()
         except GIFNetError:  # the line before a run says why
             self._clear()
             self.said.emit("")
             return
-        self._factor, plan = coarsened(plan, self._affordable())
+        self._factor, plan = coarsened(wanted.plan, wanted.pixels)
+        share = plan.pixels / max(wanted.pixels, 1)
+        self._live, self._remarks = share * PATIENCE_S < LIVE_S, wanted.remarks
+        self._stale = False
         run = self._run = BackgroundRun(plan, self._compute)
         run.succeeded.connect(self._on_result)
         run.failed.connect(self.said)
@@ -134,10 +169,10 @@ class Preview(QObject):
 
     def _compute(self, plan: LayerJob, progress: Any) -> LayerResult:
         """In the thread: run a plan on a fuser that is kept from one preview to the next."""
-        key = (plan.options.model, plan.backend)
+        key = (plan.model, plan.backend)
         if self._fuser is None or self._fuser[0] != key:
             self._fuser = (key, open_fuser(*key, progress))
-        return run_plan(plan, progress, self._fuser[1], gather=False)
+        return run_plan(without_files(plan), progress, self._fuser[1], gather=False)
 
     def _on_result(self, result: LayerResult) -> None:
         if not self.on:
@@ -147,14 +182,21 @@ class Preview(QObject):
             self._move(self.layer, result)
         else:
             self._replace(result.data, kwargs)
-        at = f" at 1/{self._factor} of the resolution" if self._factor > 1 else ""
         record = result.kwargs["metadata"]["napari_gifnet"]
+        self.said.emit(self._describe(record))
+
+    def _describe(self, record: dict[str, Any]) -> str:
+        """Say which model is shown, at which resolution, and where it is not what Fuse will give."""
         plan = self._run.plan if self._run is not None else None
+        at = f" at 1/{self._factor} of the resolution" if self._factor > 1 else ""
         differs = plan is not None and plan.normalization != record["parameters"]["normalization"]
-        self.said.emit(
-            f"The preview shows the current slice{at}"
-            + (", normalized by itself: Fuse measures the whole stack." if differs else ".")
+        model = Path(str(record["model"])).name
+        text = f"The preview shows the current slice by {model}{at}" + (
+            ", normalized by itself: Fuse measures the whole stack." if differs else "."
         )
+        if self._factor > 1 and record["model"] != "gifnet-bands":
+            text += " The model gifnet-bands shows it whole, as you scroll."
+        return " ".join([text, *self._remarks])
 
     def _move(self, layer: Any, result: LayerResult) -> None:
         layer.data = result.data
@@ -172,17 +214,16 @@ class Preview(QObject):
         if old is not None and old in layers:
             selected.discard(old)
             layers.remove(old)
-        self.layer = self._viewer.add_image(data, **kwargs)
+        self.layer = bare(self._viewer.add_image(data, **kwargs))
         layers.selection = selected  # a preview is looked at, not worked on
 
     def _on_ended(self) -> None:
-        stale = self._run is not None and self._run.cancelled
-        self._run = None
-        if self.on and stale:
-            self._timer.start()
+        run, self._run = self._run, None
+        if self.on and (self._stale or (run is not None and run.cancelled)):
+            self._timer.start(0 if self._live else _PAUSE_MS)
 
     def _on_removed(self, event: Any) -> None:
-        if self.layer is not None and event.value == self.layer:
+        if self.layer is not None and event.value is self.layer:
             self.layer = None
             self.stop()
             self.removed.emit()
@@ -201,6 +242,12 @@ def coarsened(plan: LayerJob, pixels: float) -> tuple[int, LayerJob]:
         stop = min(math.ceil(part.stop / factor), grid.shape[axis])
         region[axis] = slice(min(part.start // factor, stop - 1), stop)
     return factor, plan.on(grid, tuple(region))
+
+
+def without_files(plan: LayerJob) -> LayerJob:
+    """Return a plan that does not know the files of its layers: a run would read and compare them."""
+    sources = (replace(each, facts={**each.facts, "path": None}) for each in plan.sources)
+    return replace(plan, sources=tuple(sources))
 
 
 def _fits(layer: Any, result: LayerResult) -> bool:

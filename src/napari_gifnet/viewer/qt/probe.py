@@ -1,23 +1,29 @@
-"""Which device a run would use, why, and how fast it is: found out in the background."""
+"""Which device a run would use, why, and how long it would take: found out in the background."""
 
 from __future__ import annotations
 
+import threading
 import time
 
 from napari.qt.threading import FunctionWorker
 from qtpy.QtCore import QObject, Signal
 
 from napari_gifnet.backend import Backend
+from napari_gifnet.checkpoints import BANDS, GIFNET
 from napari_gifnet.errors import GIFNetError
 from napari_gifnet.fusers import open_fuser
 from napari_gifnet.models import list_models
+from napari_gifnet.viewer.layers.job import LayerJob
 
 from .background import describe, wait_at_exit
 
-SIDE = 192
-"""Of the plane that a device is timed with, in pixels."""
+SIDES = {GIFNET: 192, BANDS: 512}
+"""Of the planes that a device is timed with, by the architecture, in pixels."""
 
-_SPEEDS: dict[str, float] = {}  # pixels a second, by the name of the device
+_SPEEDS: dict[tuple[str, str], float] = {}
+"""Pixels a second of two planes, by the name of the device and the architecture."""
+
+_MEASURING = threading.Lock()
 
 
 class DeviceProbe(QObject):
@@ -42,11 +48,12 @@ class DeviceProbe(QObject):
         self.name, self.sentence = name, "Looking for the device …"
         self._worker = FunctionWorker(probe, name)
         self._worker.returned.connect(self._on_found)
-        self._worker.errored.connect(
-            lambda error: self._on_found((name, f"{name} cannot be used: {describe(error)}"))
-        )
+        self._worker.errored.connect(self._on_failed)
         wait_at_exit()
         self._worker.start()
+
+    def _on_failed(self, error: Exception) -> None:
+        self._on_found((self.name, f"{self.name} cannot be used: {describe(error)}"))
 
     def _on_found(self, answer: tuple[str, str]) -> None:
         name, sentence = answer
@@ -56,33 +63,61 @@ class DeviceProbe(QObject):
 
 
 def probe(name: str) -> tuple[str, str]:
-    """Return the name and a sentence on that device; time it once if the model is at hand."""
-    import numpy as np
-
+    """Return the name and a sentence on that device; time it once with the models at hand."""
     from napari_gifnet.engine.device import choose_device
 
     try:
         device = choose_device(name)
     except GIFNetError as error:
         return name, str(error)
-    default = list_models()[0]
-    if name not in _SPEEDS and default.shipped:
-        fuser = open_fuser(default.name, Backend(device=name))
-        plane = np.linspace(0, 1, SIDE * SIDE, dtype=np.float32).reshape(SIDE, SIDE)
-        seconds = []
-        for _ in range(2):
-            start = time.perf_counter()
-            list(fuser.fuse_planes([(plane, plane)], 1))
-            seconds.append(time.perf_counter() - start)
-        _SPEEDS[name] = plane.size / min(seconds)
+    with _MEASURING:  # two at once would time each other
+        for info in list_models():
+            if info.shipped and (name, info.architecture) not in _SPEEDS:
+                _SPEEDS[name, info.architecture] = measure_speed(info.name, name, info.architecture)
     return name, f"Runs on {str(device.torch).upper()}: {device.reason}."
 
 
-def expected_seconds(pixels: int, name: str) -> float | None:
-    """Return how long a run over so many pixels takes, or None where nobody has timed the device."""
-    return pixels / _SPEEDS[name] if name in _SPEEDS else None
+def measure_speed(model: str, device: str, architecture: str) -> float:
+    """Return how many pixels a second a model makes of two planes."""
+    import numpy as np
+
+    side = SIDES[architecture]
+    fuser = open_fuser(model, Backend(device=device))
+    plane = np.linspace(0, 1, side * side, dtype=np.float32).reshape(side, side)
+    seconds = []
+    for _ in range(2):
+        start = time.perf_counter()
+        list(fuser.fuse_planes([(plane, plane)], 1))
+        seconds.append(time.perf_counter() - start)
+    fuser.release()
+    return plane.size / min(seconds)
 
 
-def expected_pixels(seconds: float, name: str) -> float:
-    """Return how many pixels are fused in so many seconds, as far as is known."""
-    return seconds * _SPEEDS.get(name, SIDE**2)
+def architecture_of(model: str) -> str | None:
+    """Return the architecture of a model in the list; of a file nobody knows it before it is read."""
+    found = [info.architecture for info in list_models() if info.name == model]
+    return found[0] if found else None
+
+
+def speed(model: str, device: str) -> float | None:
+    """Return the pixels a second of two planes, None where nobody has timed them."""
+    return _SPEEDS.get((device, architecture_of(model) or ""))
+
+
+def expected_seconds(plan: LayerJob, model: str, device: str) -> float | None:
+    """Return how long a run takes with a model, or None where nobody has timed it."""
+    known = speed(model, device)
+    return None if known is None else cost(plan, model) / known
+
+
+def cost(plan: LayerJob, model: str) -> float:
+    """Return the work of a run, as so many pixels made of two planes."""
+    images = len(plan.job.inputs)
+    share = images / 2 if architecture_of(model) == BANDS else images - 1
+    return plan.pixels * max(share, 1)
+
+
+def affordable_pixels(plan: LayerJob, model: str, device: str, seconds: float) -> float:
+    """Return how many pixels of a plan's planes are fused in so many seconds, as far as is known."""
+    known = speed(model, device) or SIDES[GIFNET] ** 2
+    return seconds * known * plan.pixels / cost(plan, model)

@@ -47,7 +47,7 @@ def restore(controls: Mapping[str, Any]) -> float | None:
     Parameters
     ----------
     controls : dict
-        Widgets of magicgui's by the names under which `keep` keeps their values.
+        Controls with a `value`, by the names under which `keep` keeps their values.
 
     Returns
     -------
@@ -72,7 +72,6 @@ def restore(controls: Mapping[str, Any]) -> float | None:
 def keep(controls: Mapping[str, Any]) -> None:
     """Remember the values of controls, and the plugin settings beside which they were chosen."""
     values = {name: control.value for name, control in controls.items()}
-    values["model_file"] = str(values["model_file"])
     if not isinstance(values["extent"], str):  # a layer, which the next session has not
         del values["extent"]
     chosen = preferences()

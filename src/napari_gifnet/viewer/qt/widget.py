@@ -1,300 +1,276 @@
 """The dock widget "GIFNet Fusion"."""
 
-# magicgui resolves annotations at run time, so they are not postponed here.
+from __future__ import annotations
 
-import time
-from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import napari
-from magicgui.widgets import CheckBox, ComboBox, Container, ProgressBar, PushButton
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QEvent, QSize, QTimer
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_gifnet.errors import GIFNetError
-from napari_gifnet.planes.tasks import PANSHARPENING, TASKS
-from napari_gifnet.viewer.layers.current import Current
-from napari_gifnet.viewer.layers.extent import needs_view
-from napari_gifnet.viewer.layers.job import LayerJob, LayerOptions, plan_layers
-from napari_gifnet.viewer.layers.run import LayerResult
 
-from .background import BackgroundRun, add_result
-from .commands import by_role, common_task
-from .form import bytes_text, duration_text, scrolled, wrapped, write
-from .layer_choice import extents_of, images_of, watch, watch_viewer
+from .fit_button import FitButton
+from .footer import Footer
+from .greeting import Greeting
+from .layer_choice import images_of, is_result, watch, watch_viewer
+from .layers_panel import LayersPanel
+from .layout import Group, LabelColumn, Scroller, Text, column_of
+from .links import Links
+from .model_panel import ModelPanel
 from .options_panel import OptionsPanel
-from .preview import Preview
-from .probe import DeviceProbe, expected_pixels, expected_seconds
+from .planner import Planner
+from .preview import PATIENCE_S, Preview, Wanted
+from .probe import DeviceProbe, affordable_pixels, expected_seconds
 from .result_panel import ResultPanel
+from .runs import ViewerRun, bare, run_in, runs, start_run
 from .settings import keep, restore
+from .texts import ENHANCE, FOCUS_STACK, LABELS, STACKS, as_sentence, bytes_text, duration_text
 
-ANY, ENHANCE = "any", "enhance"  # magicgui does not tell of a change to None
+REFRESH_MS = 100
+"""Without a change, before the line before a run is written anew."""
 
-EAGER_LIMIT_BYTES = 1e9
-"""Size of a result up to which it is computed at once, if nobody says otherwise."""
+WIDTH = 336
+"""Of the dock when it opens, in pixels at 100 %."""
 
 
-class FusionWidget(Container):
-    """Fuse two image layers, or enhance one, and add the result as a new layer."""
+class FusionWidget(QWidget):
+    """Fuse image layers, or enhance one, and add the result as a new layer.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    """
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
-        super().__init__(labels=False)
-        self.viewer = napari_viewer
-        self._run: BackgroundRun | None = None
-        self._started = 0.0
+        super().__init__()
+        self.viewer = viewer = bare(napari_viewer)
+        self._run: ViewerRun | None = None
+        self._links = Links()
+        self._column = LabelColumn(LABELS)
+        self.layers = LayersPanel(viewer, self._column)
+        self.model = ModelPanel(self._column)
+        self.summary = Text(lines=2)
+        self.fit = FitButton(self.layers)
+        self.options = OptionsPanel(self._column)
+        self.result = ResultPanel(viewer, self._column)
+        self.result_group = Group(
+            "Result", self.result, "Copy how it was made, look at it, compare it."
+        )
+        self.greeting = Greeting(viewer, self._on_sample)
+        self.form = column_of(
+            self.layers, self.model, self.summary, self.fit, self.options, self.result_group
+        )
+        self.footer = Footer()
+        self.status = self.footer.status
+        content = column_of(self.greeting, self.form)
+        content.layout().setContentsMargins(8, 4, 8, 4)
+        content.layout().addStretch()
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(2)
+        self.scroller = Scroller(content)
+        outer.addWidget(self.scroller, 1)
+        outer.addWidget(self.footer)
+        self.footer.listen_in(self)
+        self.result_group.setVisible(False)
 
-        tasks = [(task.title, task.name) for task in TASKS.values()]
-        self.task = ComboBox(
-            label="Task",
-            choices=[("Any pair", ANY), *tasks, ("Enhance one layer", ENHANCE)],
-            tooltip="What is fused: sets the names and the defaults of what follows.",
-        )
-        self.layer_a = ComboBox(
-            label="A",
-            choices=lambda _: images_of(napari_viewer),
-            tooltip="The modality side: infrared, PET, near focus, over-exposed …",
-        )
-        self.layer_b = ComboBox(
-            label="B",
-            choices=lambda _: images_of(napari_viewer),
-            tooltip="The detail side: visible, MRI, far focus, under-exposed …",
-        )
-        self.swap = PushButton(text="Swap A and B", tooltip="GIFNet is not symmetric in A and B.")
-        self.extent = ComboBox(
-            label="Region",
-            choices=lambda _: extents_of(napari_viewer),
-            tooltip="What is fused of the layers; a Shapes layer stands for the box around its "
-            "selected shapes.",
-        )
-        self.preview = CheckBox(
-            text="Preview",
-            tooltip="Fuse the current slice as you scroll or change a setting, in a layer that "
-            "goes when you untick this.",
-        )
-        self.more = CheckBox(
-            text="More options",
-            value=False,
-            tooltip="Model, colour, intensity, grids, device.",
-        )
-        self.advanced = OptionsPanel()
-        self.summary = wrapped()
-        self.run_button = PushButton(
-            text="Fuse", enabled=False, tooltip="Add the result as a new layer."
-        )
-        self.cancel_button = PushButton(
-            text="Cancel", enabled=False, tooltip="Stop; nothing is added."
-        )
-        buttons = Container(
-            widgets=[self.run_button, self.cancel_button], layout="horizontal", labels=False
-        )
-        self.progress = ProgressBar(min=0, max=1000, value=0, visible=False)
-        self.status = wrapped()
-        self.after = ResultPanel(napari_viewer)
-        self.form = Container(
-            widgets=[
-                self.task,
-                self.layer_a,
-                self.layer_b,
-                self.swap,
-                self.extent,
-                self.preview,
-                self.more,
-            ]
-        )
-        self.content: Container = Container(
-            widgets=[
-                self.form,
-                self.advanced,
-                self.summary,
-                buttons,
-                self.progress,
-                self.status,
-                self.after,
-            ],
-            labels=False,
-        )
-        parts = (self.form, self.advanced, self.after)
-        for part in parts:
-            part.margins = (0, 0, 0, 0)
-        self.content.native.layout().addStretch()
-        self.native.layout().setContentsMargins(0, 0, 0, 0)
-        widest = max(part.native.minimumSizeHint().width() for part in parts)
-        self.native.layout().addWidget(scrolled(self.content.native, widest))
-
-        self._memory = restore(self._kept)
-        self._live = Preview(napari_viewer, self._preview_plan, self._affordable, self.native)
-        self._refresh_timer = QTimer(self.native)
+        memory = restore(self._kept)
+        self.planner = Planner(viewer, self.layers, self.model, self.options, memory)
+        self.live = Preview(viewer, self._wanted_preview, self)
+        self._refresh_timer = QTimer(self)
         self._refresh_timer.setSingleShot(True)
-        self._refresh_timer.setInterval(100)
+        self._refresh_timer.setInterval(REFRESH_MS)
         self._refresh_timer.timeout.connect(self._refresh_summary)
+        self._choose_timer, self._hidden_timer = QTimer(self), QTimer(self)
+        for timer, then in (
+            (self._choose_timer, self._choose_layers),
+            (self._hidden_timer, self._rest_if_hidden),
+        ):
+            timer.setSingleShot(True)
+            timer.setInterval(0)
+            timer.timeout.connect(then)
+        self._probe = DeviceProbe(self)
         self._connect()
-        self._on_task()
-        self._on_more()
+        self._on_task(self.layers.task.value)
+        self._on_layer_list()
         self._choose_layers()
-        self._probe = DeviceProbe(self.native)
-        self._probe.found.connect(self._refresh_timer.start)
-        self._probe.start(self.advanced.device.value)
+        self._probe.start(self.options.device.value)
+        running = run_in(viewer)
+        if running is not None:
+            self._attach(running)
+        else:
+            self._on_selected()
 
     def _connect(self) -> None:
-        self.task.changed.connect(self._on_task)
-        self.swap.changed.connect(self._on_swap)
-        self.more.changed.connect(self._on_more)
-        self.advanced.device.changed.connect(lambda name: self._probe.start(name))
-        for widget in (self.layer_a, self.layer_b, self.extent, *self.advanced):
-            widget.changed.connect(self._on_changed)
-        self.preview.changed.connect(self._on_preview)
-        self._live.said.connect(lambda text: write(self.status, text))
-        self._live.removed.connect(lambda: setattr(self.preview, "value", False))
-        self.run_button.changed.connect(self._on_run)
-        self.cancel_button.changed.connect(self._on_cancel)
+        self.layers.changed.connect(self._on_changed)
+        self.layers.task_changed.connect(self._on_task)
+        self.layers.swapped.connect(self._on_swapped)
+        self.layers.pair_changed.connect(self.options.forget_pair)
+        self.model.changed.connect(self._on_changed)
+        self.model.preview.changed.connect(self._on_preview)
+        self.options.changed.connect(self._on_changed)
+        self.options.device.changed.connect(self._probe.start)
+        self._probe.found.connect(self._refresh_timer.start)
+        self.live.said.connect(self._on_preview_said)
+        self.live.removed.connect(self._on_preview_removed)
+        self.result.look.changed.connect(self._on_look)
+        self.result.taken.connect(self._on_taken)
+        self.footer.run_wanted.connect(self._on_run)
+        self.footer.cancel_wanted.connect(self._on_cancel)
+        runs().started.connect(self._on_started)
+        self._order_focus()
+        add, layers = self._links.add, self.viewer.layers
+        add(layers.events.inserted, self._on_inserted)
+        add(layers.events.removed, self._on_removed)
+        add(layers.events.reordered, self._on_layer_list)
+        add(layers.events.renamed, self._on_layer_list)
+        add(layers.selection.events.active, self._on_selected)
         watch_viewer(self.viewer, self._on_viewer_changed)
-        self.viewer.layers.events.inserted.connect(self._on_inserted)
-        self.viewer.layers.events.removed.connect(self._on_removed)
-        for layer in self.viewer.layers:
+        self._links.on_cut(lambda: watch_viewer(self.viewer, self._on_viewer_changed, on=False))
+        for layer in layers:
             watch(layer, self._on_layer_changed)
-        self.after.look.changed.connect(self._on_look)
-        self.native.destroyed.connect(self._on_destroyed)
+        self._links.on_cut(self._unwatch_layers)
+        self._links.on_cut(self.live.disconnect_from_viewer)
+        self._links.on_cut(self.result.comparing.disconnect_from_viewer)
+        self.destroyed.connect(self._links.cut)
 
     @property
     def _kept(self) -> dict[str, Any]:
         """Controls that are kept from one session to the next, by name."""
         return {
-            "task": self.task,
-            **self.advanced.kept,
-            "extent": self.extent,
-            "baseline": self.after.baseline,
-            "more": self.more,
+            "task": self.layers.task,
+            "model_file": self.model.model_file,
+            "model": self.model.model,
+            **self.options.kept,
+            "extent": self.layers.extent,
+            "height": self.layers.height,
+            "method": self.result.method,
+            "open result": self.result_group,
         }
 
-    def reset_choices(self, *_: Any) -> None:
-        """Offer the layers that there are; napari calls this when they change.
+    def sizeHint(self) -> QSize:
+        """Be as wide as the dock is to open, whatever the names of the layers."""
+        return QSize(WIDTH, super().sizeHint().height())
 
-        A layer that is renamed stays chosen, though its entry in the box is another.
+    def minimumSizeHint(self) -> QSize:
+        """Be no wider than the controls need."""
+        return QSize(min(WIDTH, super().minimumSizeHint().width()), 200)
+
+    def event(self, event: QEvent) -> bool:
+        """Leave the viewer when the dock is closed, and rest while it is hidden."""
+        kind = event.type()
+        if kind == QEvent.Type.ParentChange and self.parent() is None:
+            self.leave()
+        elif kind == QEvent.Type.Hide and not event.spontaneous():
+            self._hidden_timer.start()
+        elif kind in (QEvent.Type.Show, QEvent.Type.StyleChange, QEvent.Type.FontChange):
+            self._column.fit()
+        return super().event(event)
+
+    def leave(self) -> None:
+        """Take away what stands in the viewer for a while, and listen to it no more.
+
+        A run goes on: it adds its layer, and a dock that is opened meanwhile shows it.
         """
-        boxes = (self.layer_a, self.layer_b, self.extent)
-        chosen = [box.value for box in boxes]
-        self.content.reset_choices()
-        for box, value in zip(boxes, chosen, strict=True):
-            if value in box.choices and box.value != value:
-                box.value = value
+        self._rest()
+        self._links.cut()
+        self._run = None
+        for timer in (self._refresh_timer, self._choose_timer, self._hidden_timer):
+            timer.stop()
+        self.deleteLater()
 
-    @property
-    def enhancing(self) -> bool:
-        """Whether one layer is to be enhanced, rather than two fused."""
-        return self.task.value == ENHANCE
+    def _rest(self) -> None:
+        """Take away what stands in the viewer for a while."""
+        self.model.preview.value = False
+        self.result.leave()
 
-    def chosen_options(self) -> LayerOptions:
-        """What the controls say."""
-        return LayerOptions(
-            task=self.task.value if self.task.value in TASKS else None,
-            extent=self.extent.value,
-            memory=self._memory,
-            **self.advanced.chosen,
-        )
+    def _rest_if_hidden(self) -> None:
+        dock = self.parentWidget()
+        if dock is not None and dock.isHidden():
+            self._rest()
 
-    def plan(self, options: LayerOptions | None = None) -> LayerJob:
-        """What a run would do now.
+    def _unwatch_layers(self) -> None:
+        for layer in self.viewer.layers:
+            watch(layer, self._on_layer_changed, on=False)
 
-        Parameters
-        ----------
-        options : LayerOptions, optional
-            In place of what the controls say.
+    def _order_focus(self) -> None:
+        """Let the Tab key go down the form."""
+        order = [
+            *self.greeting.buttons.values(),
+            *self.layers.controls,
+            *self.model.controls,
+            self.fit,
+        ]
+        for group, controls in self.options.by_group:
+            order += [group.toggleButton(), *controls]
+        order += [self.result_group.toggleButton(), *self.result.controls, *self.footer.buttons]
+        for before, after in pairwise(order):
+            QWidget.setTabOrder(before, after)
 
-        Raises
-        ------
-        GIFNetError
-            It cannot be done; the message says why.
-        """
-        options = options or self.chosen_options()
-        a, b = self.layer_a.value, None if self.enhancing else self.layer_b.value
-        if a is None or (b is None and not self.enhancing):
-            raise GIFNetError(
-                "Open an image layer to enhance."
-                if self.enhancing
-                else "Open two image layers to fuse, or File > Open Sample > GIFNet."
-            )
-        if a == b:  # napari hands out proxies, a new one each time
-            raise GIFNetError(
-                f"A and B are both {a.name!r}: choose two layers, or the task to enhance one."
-            )
-        layers, with_view = (a,) if b is None else (a, b), needs_view(options.extent)
-        current = Current.of(self.viewer, *layers, with_view=with_view)
-        plan = plan_layers(a, b, options, current=current)
-        if options.lazy is None and plan.lazy and plan.bytes <= EAGER_LIMIT_BYTES:
-            return replace(plan, lazy=False, options=replace(plan.options, lazy=False))
-        return plan
+    # What happens in the viewer
 
-    def _preview_plan(self) -> LayerJob:
-        options = self.chosen_options()
-        extent: Any = options.extent
-        if options.task == PANSHARPENING.name:
-            pass  # its bands belong together
-        elif extent in ("all", "slice"):
-            extent = "slice"
-        else:
-            extent = ("slice", extent)
-        return self.plan(replace(options, extent=extent, lazy=False))
-
-    def _affordable(self) -> float:
-        return expected_pixels(1.0, self._probe.name)
-
-    def _on_layer_changed(self, event: Any) -> None:
-        if event.source in (self.layer_a.value, self.layer_b.value, self.extent.value):
-            self._on_changed(None)
+    def _on_layer_list(self, event: Any = None) -> None:
+        self.layers.reset_choices()
+        self.result.follow_name()
+        some = bool(images_of(self.viewer))
+        self.greeting.setVisible(not some)
+        self.form.setVisible(some)
+        self._refresh_timer.start()
 
     def _on_inserted(self, event: Any) -> None:
         watch(event.value, self._on_layer_changed)
-        QTimer.singleShot(0, self._choose_layers)
+        self._on_layer_list()
+        self._choose_timer.start()
 
     def _on_removed(self, event: Any) -> None:
-        if event.value == self.after.layer:
-            self.after.forget()
-            write(self.status, "")
         watch(event.value, self._on_layer_changed, on=False)
+        if event.value is self.result.layer:
+            self.result.forget()
+            self.status.value = ""
+        self._on_layer_list()
+
+    def _on_layer_changed(self, event: Any) -> None:
+        if event.source in (*self.layers.layers, self.layers.extent.value):
+            self._on_changed()
+
+    def _on_viewer_changed(self, event: Any = None) -> None:
+        if event is not None and event.type == "order":
+            self.layers.reset_axes()
         self._refresh_timer.start()
 
-    def _on_viewer_changed(self, _: Any) -> None:
-        self._refresh_timer.start()
-
-    def _on_changed(self, _: Any) -> None:
-        self._on_viewer_changed(None)
-        self._live.refresh()
+    def _on_selected(self, event: Any = None) -> None:
+        layer = self.viewer.layers.selection.active
+        if layer is not None and is_result(layer) and self._run is None:
+            self.result.take(layer)
 
     def _choose_layers(self) -> None:
-        """Where the boxes show one layer twice, choose the pair that was opened last."""
-        sources = [
-            layer
-            for layer in images_of(self.viewer)
-            if "sources" not in layer.metadata.get("napari_gifnet", {})
-            and "inputs" not in layer.metadata.get("napari_gifnet", {})
-        ]
-        same = self.layer_a.value == self.layer_b.value
-        if self._run is None and len(sources) >= 2 and same:
-            modality, detail = by_role(*reversed(sources[-2:]))
-            self.layer_a.reset_choices()
-            self.layer_b.reset_choices()
-            self.layer_a.value, self.layer_b.value = modality, detail
-            task = common_task(modality, detail)
-            if task in TASKS:
-                self.task.value = task
-            if not self.preview.value:
-                write(self.status, "")  # it was about others
+        if self._run is None and self.layers.choose_likely() and not self.live.on:
+            self.status.value = ""  # it was about others
         self._refresh_timer.start()
 
-    def _on_task(self) -> None:
-        task = TASKS.get(self.task.value)
-        self.layer_a.label = task.a if task else "Image" if self.enhancing else "A"
-        self.layer_b.label = task.b if task else "B"
-        self.layer_b.visible = self.swap.visible = not self.enhancing
-        self.run_button.text = "Enhance" if self.enhancing else "Fuse"
-        self._on_changed(None)
+    def _on_sample(self, task: str, layers: list[Any]) -> None:
+        """Show a sample that was opened from the greeting."""
+        if len(layers) == 1:
+            stack = next((name for name, kind in STACKS.items() if kind == task), FOCUS_STACK)
+            self.layers.show_task(stack, layers)
 
-    def _on_swap(self) -> None:
-        self.layer_a.value, self.layer_b.value = self.layer_b.value, self.layer_a.value
+    # What happens in the form
 
-    def _on_more(self) -> None:
-        self.advanced.visible = self.more.value
-        self.advanced.fit()
+    def _on_changed(self) -> None:
+        self._refresh_timer.start()
+        self.live.refresh()
+
+    def _on_task(self, task: str) -> None:
+        self.model.fit_task(task in STACKS)
+        self.options.fit_task(task)
+        self.footer.say("Enhance" if task == ENHANCE else "Fuse")
+
+    def _on_swapped(self) -> None:
+        self.options.swap()
+        self._on_changed()
 
     def _refresh_summary(self) -> None:
         """Say, before a run, what it would do."""
@@ -303,98 +279,103 @@ class FusionWidget(Container):
         self._fit_levels()
         keep(self._kept)
         try:
-            plan = self.plan()
+            plan = self.planner.plan()
         except GIFNetError as error:
-            write(self.summary, str(error))
-            self.run_button.enabled = False
+            self.summary.value = as_sentence(str(error))
+            self.fit.offer(None)
+            self.footer.show_idle(False, str(error))
+            self.model.show_times(lambda _: None)
             return
-        lines = [plan.summary, self._probe.sentence]
-        seconds = expected_seconds(plan.pixels, self._probe.name)
-        size = f"the result takes {bytes_text(plan.bytes)}."
-        lines.append(
-            size[0].upper() + size[1:]
-            if seconds is None
-            else f"About {duration_text(seconds)}; {size}"
-        )
-        write(self.summary, "\n".join(line for line in lines if line))
-        self.run_button.enabled = True
+        device = self.options.device.value
+        seconds = expected_seconds(plan, self.model.chosen, device)
+        size = f"The result takes {bytes_text(plan.bytes)}."
+        time = "" if seconds is None else f"About {duration_text(seconds)}. "
+        lines = [plan.summary, time + size, self._probe.sentence]
+        self.summary.value = "\n".join(line for line in lines if line)
+        self.fit.offer(plan)
+        self.model.show_times(lambda name: expected_seconds(plan, name, device))
+        self.footer.show_idle(True)
 
     def _fit_levels(self) -> None:
         """Offer the levels that the layers have."""
-        layers = [self.layer_a.value, None if self.enhancing else self.layer_b.value]
-        levels = [len(layer.data) for layer in layers if layer is not None and layer.multiscale]
-        self.advanced.fit(levels=max(levels, default=1))
+        levels = [len(layer.data) for layer in self.layers.layers if layer.multiscale]
+        self.options.fit_levels(max(levels, default=1))
+
+    def _wanted_preview(self) -> Wanted:
+        plan = self.planner.preview_plan()
+        device = self.options.device.value
+        pixels = affordable_pixels(plan, self.model.chosen, device, PATIENCE_S)
+        return Wanted(plan, pixels, plan.notes)
 
     def _on_preview(self, on: bool) -> None:
         if on:
-            self._live.start()
+            self.result.leave()  # it would lie over what is compared
+            self.live.start()
         else:
-            self._live.stop()
-            write(self.status, "")
+            self.live.stop()
+            self.status.value = ""
+
+    def _on_preview_said(self, text: str) -> None:
+        if self._run is None:
+            self.status.value = text
+
+    def _on_preview_removed(self) -> None:
+        self.model.preview.value = False
 
     def _on_look(self, look: str) -> None:
         if look != "layers":
-            self.preview.value = False  # it would lie between what is compared
+            self.model.preview.value = False  # it would lie between what is compared
+
+    def _on_taken(self) -> None:
+        self.result_group.setVisible(self.result.layer is not None)
+
+    # Runs
 
     def _on_run(self) -> None:
         if self._run is not None:
             return
         try:
-            plan = self.plan()
+            plan = self.planner.plan()
         except GIFNetError as error:
             show_error(str(error))
             return
-        run = self._run = BackgroundRun(plan)
+        start_run(self.viewer, plan)
+
+    def _on_started(self, run: ViewerRun) -> None:
+        if self._run is None and run.viewer is self.viewer:
+            self._attach(run)
+
+    def _attach(self, run: ViewerRun) -> None:
+        """Show a run that goes on."""
+        self._run = run
         run.progressed.connect(self._on_progress)
-        run.succeeded.connect(self._on_result)
-        run.failed.connect(self._on_failed)
         run.ended.connect(self._on_ended)
-        self.run_button.enabled, self.cancel_button.enabled = False, True
-        self.progress.value, self.progress.visible = 0, True
-        write(self.status, "Loading the model …")
-        self._started = time.monotonic()
-        run.start()
+        self.status.value = "Loading the model …" if not run.share else run.title
+        self.footer.show_run(run.share, run.cancelled)
 
     def _on_cancel(self) -> None:
         if self._run is not None:
             self._run.cancel()
-            write(self.status, "Cancelling …")
+            self.status.value = "Cancelling …"
+            self.footer.show_run(self._run.share, cancelled=True)
 
-    def _on_progress(self, done: int, total: int) -> None:
-        self.progress.value = round(1000 * done / max(total, 1))
-        spent = time.monotonic() - self._started
-        if done and spent > 1 and self.cancel_button.enabled:
-            write(self.status, f"About {duration_text(spent / done * (total - done))} left")
-
-    def _on_result(self, result: LayerResult) -> None:
-        self.preview.value = False  # what it showed is there now
-        self.after.look.value = "layers"
-        layer = add_result(self.viewer, result)
-        notes = result.kwargs["metadata"]["napari_gifnet"].get("notes", [])
-        spent = time.monotonic() - self._started
-        write(
-            self.status, "\n".join([f"Added {layer.name!r} after {duration_text(spent)}.", *notes])
-        )
-        if self._run is not None:
-            self.after.take(layer, self._run.plan)
-
-    def _on_failed(self, sentence: str) -> None:
-        write(self.status, sentence)
-        show_error(sentence)
+    def _on_progress(self) -> None:
+        run = self._run
+        if run is None:
+            return
+        self.footer.show_run(run.share, run.cancelled)
+        left = run.seconds_left
+        if left is not None and not run.cancelled:
+            self.status.value = f"About {duration_text(left)} left"
 
     def _on_ended(self) -> None:
-        self._run = None
-        self.run_button.enabled, self.cancel_button.enabled = True, False
-        self.progress.visible = False
-        if self.status.value == "Cancelling …":
-            write(self.status, "Cancelled; nothing was added.")
-
-    def _on_destroyed(self) -> None:
-        watch_viewer(self.viewer, self._on_viewer_changed, on=False)
-        self.viewer.layers.events.inserted.disconnect(self._on_inserted)
-        self.viewer.layers.events.removed.disconnect(self._on_removed)
-        for layer in self.viewer.layers:
-            watch(layer, self._on_layer_changed, on=False)
-        self._live.disconnect_from_viewer()
-        if self._run is not None:
-            self._run.abandon()
+        run, self._run = self._run, None
+        if run is None:
+            return
+        if run.layer is not None:
+            self.model.preview.value = False  # what it showed is there now
+            if run.layer in self.viewer.layers:
+                self.result.take(run.layer)
+                self.result_group.value = True
+        self.status.value = as_sentence(run.sentence)
+        self._refresh_summary()

@@ -11,6 +11,8 @@ from napari_gifnet.planes.color import to_rgb
 from napari_gifnet.viewer.layers.current import Current
 from napari_gifnet.viewer.layers.job import LayerJob
 
+from .runs import bare
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -72,7 +74,7 @@ class Wipe:
             self._viewer.layers.remove(layer)
 
     def _on_removed(self, event: Any) -> None:
-        if self.layer is not None and event.value == self.layer:
+        if self.layer is not None and event.value is self.layer:
             self.layer = None
             self._when_gone()
 
@@ -92,12 +94,14 @@ class Wipe:
             self.layer.translate = place["translate"]
             return
         selected = set(self._viewer.layers.selection)
-        self.layer = self._viewer.add_image(
-            channels,
-            name=f"{plan.sources[self._place].name} | {plan.name}",
-            rgb=True,
-            metadata={"napari_gifnet": {"preview": True}},
-            **place,
+        self.layer = bare(
+            self._viewer.add_image(
+                channels,
+                name=f"{plan.sources[self._place].name} | {plan.name}",
+                rgb=True,
+                metadata={"napari_gifnet": {"preview": True}},
+                **place,
+            )
         )
         self._viewer.layers.selection = selected
 
