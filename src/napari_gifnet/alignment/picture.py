@@ -131,7 +131,7 @@ class Sampled:
         offset = (origin - self.origin) / self.step
         values, there = (
             ndimage.affine_transform(
-                each, np.full(n, factor), offset, shape, order=1, mode="nearest"
+                each, factor * np.eye(n), offset, shape, order=1, mode="nearest"
             )
             for each in (smooth, weight)
         )

@@ -50,7 +50,9 @@ class Sums(NamedTuple):
     positions: Tensor  # Σ weight position
     shares: Tensor  # Σ weight
     gate: Tensor  # Σ of the planes' votes for selected pixels, (N, 1, H/2, W/2)
-    guesses: Tensor  # Σ of a coarser weight squared, times position, times its square, (N, 3, H/2, W/2)
+    guesses: (
+        Tensor  # Σ of a coarser weight squared, times position, times its square, (N, 3, H/2, W/2)
+    )
 
 
 class Finest(NamedTuple):
