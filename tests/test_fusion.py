@@ -427,7 +427,7 @@ def test_dask_gives_what_numpy_gives(options, intensity, kwargs):
     assert isinstance(fused, da.Array)
     assert source.computed == 0
     assert (fused.shape, fused.dtype) == (expected.shape, expected.dtype)
-    assert fused.chunksize == (1, HEIGHT, WIDTH, 3)
+    assert fused.chunksize == (2, 8, WIDTH, 3)
     np.testing.assert_array_equal(fused.compute(scheduler="threads"), expected)
     assert source.computed == 4  # the range and the planes share each chunk
 

@@ -27,6 +27,7 @@ FLOORS = [
     {"models"},
     {"baselines"},
     {"fusers"},
+    {"locality"},
     {"lazy"},
     {"fusion"},
     {"files"},

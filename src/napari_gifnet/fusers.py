@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -21,8 +20,12 @@ from .progress import Progress, share_of
 
 if TYPE_CHECKING:
     from .engine import Statistics
+    from .engine.moments import Moments
     from .network import GIFNet
     from .network.bands import GIFNetBands
+
+Part = tuple[slice, slice]
+"""Rows and columns of a cut of planes."""
 
 Stack = Sequence[np.ndarray]
 """The planes (Y, X) in [0, 1] that one plane is made of; one alone is enhanced."""
@@ -71,6 +74,11 @@ class Fuser(Protocol):
         self, stacks: Callable[[], Iterable[Stack]], count: int, progress: Progress | None = None
     ) -> Statistics:
         """Return the statistics that several stacks share."""
+
+    def fuse_part(
+        self, stack: Stack, part: Part, statistics: Statistics | None, task: str | None = None
+    ) -> Fused:
+        """Return a part of what a stack of cuts is fused to; `Locality` says how they are cut."""
 
     def release(self) -> None:
         """Give the device's memory back; the fuser can still be used."""
@@ -178,6 +186,27 @@ class PairFuser(_ModelFuser):
         """Return the statistics of several pairs together."""
         return self.engine.gather_statistics(lambda: _pairs(stacks()), count, progress)
 
+    def fuse_part(
+        self, stack: Stack, part: Part, statistics: Statistics | None, task: str | None = None
+    ) -> Fused:
+        """Return a part of what a pair of cuts is fused to."""
+        a, b = stack[0], stack[-1]
+        return Fused(self.engine.fuse_part(a, b, _region(part), statistics))
+
+    def measure_part(
+        self, stack: Stack, part: Part, before: Sequence[Moments] | None = None
+    ) -> list[Moments]:
+        """Return the moments of a part before block 0, or with those of the plane before block 1."""
+        known = None if before is None else tuple(moments.numbers for moments in before)
+        return self.engine.measure_part(stack[0], stack[-1], _region(part), known)
+
+
+def _region(part: Part) -> Any:
+    from .engine.tiling import Region
+
+    rows, columns = part
+    return Region(rows.start, rows.stop, columns.start, columns.stop)
+
 
 def _pairs(stacks: Iterable[Stack]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     return ((planes[0], planes[-1]) for planes in stacks)
@@ -212,6 +241,13 @@ class BandFuser(_ModelFuser):
         """Yield the fused plane of each stack, and where it comes from."""
         for fused in self.engine.fuse_planes(stacks, count, progress, task):
             yield Fused(fused.plane, fused.index)
+
+    def fuse_part(
+        self, stack: Stack, part: Part, statistics: Any, task: str | None = None
+    ) -> Fused:
+        """Return a part of what a stack of cuts is fused to, and where it comes from."""
+        (fused,) = self.engine.fuse_planes([stack], 1, None, task, _region(part))
+        return Fused(fused.plane, fused.index)
 
     def gather_statistics(self, stacks: Any, count: int, progress: Any = None) -> Statistics:
         """Raise: there are none, see `normalizes`."""
@@ -268,6 +304,12 @@ class RuleFuser:
             report(done, count)
             yield Fused(np.clip(self.rule(*planes), 0, 1))
         report(count, count)
+
+    def fuse_part(
+        self, stack: Stack, part: Part, statistics: Any, task: str | None = None
+    ) -> Fused:
+        """Return a part of what a stack of cuts is fused to."""
+        return Fused(np.clip(self.rule(*stack)[part], 0, 1))
 
     def gather_statistics(
         self, stacks: Any, count: int, progress: Progress | None = None
@@ -338,12 +380,7 @@ def check_method(model: str | Path | Model | None) -> None:
         find_model(model)
 
 
-def gather_normalization(
-    job: Job,
-    fuser: Fuser,
-    progress: Progress | None = None,
-    parts: dict[tuple[int, ...], tuple[Any, ...]] | None = None,
-) -> Statistics:
+def gather_normalization(job: Job, fuser: Fuser, progress: Progress | None = None) -> Statistics:
     """Return the statistics that the planes of a job's stack share, from planes spread over it.
 
     Parameters
@@ -353,14 +390,11 @@ def gather_normalization(
     fuser : Fuser
         One that normalizes.
     progress : callable, optional
-    parts : dict, optional
-        What the inputs' ``part(index)`` gave for each of `sampled_indices`, computed.
     """
     indices = sampled_indices(job.leading)
-    of_index = partial(dict.get, parts or {})
 
     def stacks() -> Iterator[Stack]:
         for index in indices:
-            yield job.lumas(job.planes(index, of_index(index)))
+            yield job.lumas(job.planes(index))
 
     return fuser.gather_statistics(stacks, len(indices), progress)

@@ -112,6 +112,7 @@ class BandEngine:
         count: int,
         progress: Progress | None = None,
         task: str | None = None,
+        part: Region | None = None,
     ) -> Iterator[Fused]:
         """Yield what each stack of planes is fused to.
 
@@ -125,6 +126,8 @@ class BandEngine:
             Called with the steps done and all steps: tiles, planes and stacks together.
         task : str, optional
             The preset that the planes are an example of; what is none of the network's is ignored.
+        part : Region, optional
+            Of the planes, what is wanted of the result; the pixels around it are only looked at.
 
         Raises
         ------
@@ -140,7 +143,8 @@ class BandEngine:
 
         own_cores()  # before threads take a share of them
         first, stacks = _peeked(stacks)
-        if count > 1 and first is not None and _pixels(first) <= PIXELS_OF_A_CORE:
+        small = first is not None and _pixels(first) <= PIXELS_OF_A_CORE
+        if count > 1 and small and part is None:
             yield from self._side_by_side(stacks, count, kind, step)
             return
         strips = max(1, self.tile_size or max(first[0].shape)) if first else 1
@@ -149,7 +153,7 @@ class BandEngine:
             try:
                 for done, planes in enumerate(stacks):
                     step(done, 0)
-                    yield self._recovering(planes, kind, partial(step, done))
+                    yield self._recovering(planes, kind, partial(step, done), part)
             finally:
                 self._map_strips = map
 
@@ -176,12 +180,18 @@ class BandEngine:
                 step(done + 1, 0)
                 yield fused
 
-    def _recovering(self, planes: Planes, task: str | None, step: Callable[[float], None]) -> Fused:
+    def _recovering(
+        self,
+        planes: Planes,
+        task: str | None,
+        step: Callable[[float], None],
+        wanted: Region | None = None,
+    ) -> Fused:
         """Fuse one stack, in smaller and smaller tiles where memory runs out."""
         side = max(planes[0].shape)
         while True:
             try:
-                return self._fuse(planes, task, step)
+                return self._fuse(planes, task, step, wanted)
             except (RuntimeError, MemoryError) as error:
                 reason = str(error).strip().split("\n")[0] or type(error).__name__
                 if not is_out_of_memory(error):
@@ -209,11 +219,19 @@ class BandEngine:
         self.notes.append(note)
         warnings.warn(note, RuntimeWarning, stacklevel=2)
 
-    def _fuse(self, planes: Planes, task: str | None, step: Callable[[float], None]) -> Fused:
+    def _fuse(
+        self,
+        planes: Planes,
+        task: str | None,
+        step: Callable[[float], None],
+        wanted: Region | None = None,
+    ) -> Fused:
         height, width = planes[0].shape
         whole = Region(0, height, 0, width)
-        fused = Fused(*(np.empty((height, width), np.float32) for _ in range(2)))
-        tiles = list(_tiles(whole, self.tile_size))
+        wanted = wanted or whole
+        size = wanted.height, wanted.width
+        fused = Fused(*(np.empty(size, np.float32) for _ in range(2)))
+        tiles = list(_tiles(_aligned(wanted, whole), self.tile_size))
         for done, tile in enumerate(tiles):
 
             def part(share: float, done: int = done) -> None:
@@ -221,9 +239,10 @@ class BandEngine:
 
             around = tile.grown(HALO, whole)
             made = self._fuse_region(planes, around, task, part)
+            tile = tile.clipped(wanted)
             rows, columns = tile.within(around)
             for out, values in zip((fused.plane, fused.index), made, strict=True):
-                out[tile.within(whole)] = values[0, 0, rows, columns].cpu().numpy()
+                out[tile.within(wanted)] = values[0, 0, rows, columns].cpu().numpy()
         np.clip(fused.plane, 0, 1, out=fused.plane)
         return fused
 
@@ -294,6 +313,16 @@ def _tiles(whole: Region, tile_size: int | None) -> Iterator[Region]:
         yield whole
         return
     step = max(ALIGNMENT, tile_size // ALIGNMENT * ALIGNMENT)
-    for top in range(0, whole.height, step):
-        for left in range(0, whole.width, step):
-            yield Region(top, min(top + step, whole.height), left, min(left + step, whole.width))
+    for top in range(whole.top, whole.bottom, step):
+        for left in range(whole.left, whole.right, step):
+            yield Region(top, min(top + step, whole.bottom), left, min(left + step, whole.right))
+
+
+def _aligned(region: Region, whole: Region) -> Region:
+    """Grow a region to corners at multiples of `ALIGNMENT`, as far as the whole has them."""
+    return Region(
+        region.top // ALIGNMENT * ALIGNMENT,
+        -(-region.bottom // ALIGNMENT) * ALIGNMENT,
+        region.left // ALIGNMENT * ALIGNMENT,
+        -(-region.right // ALIGNMENT) * ALIGNMENT,
+    ).clipped(whole)

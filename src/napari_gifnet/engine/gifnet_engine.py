@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,8 +20,23 @@ from .passes import PlanePair, measure_block0, measure_block1, normalize_block0
 from .run import Run
 from .tile_cache import TileCache
 from .tile_threads import own_cores
+from .tiling import Region
 
 Pair = tuple[np.ndarray, np.ndarray]
+Numbers = tuple[float, float]
+"""Mean and variance."""
+
+
+def _before_block0(pair: PlanePair) -> list[Moments]:
+    moments, _ = measure_block0(pair, kept=False)
+    return list(moments)
+
+
+def _before_block1(of_mm: Numbers, of_dp: Numbers, pair: PlanePair) -> list[Moments]:
+    device = pair.network.device
+    known = Moments.known(*of_mm, device), Moments.known(*of_dp, device)
+    block0 = normalize_block0(pair.network, known)
+    return [measure_block1(pair, block0, TileCache(0, "first"))]
 
 
 class GIFNetEngine:
@@ -172,20 +188,58 @@ class GIFNetEngine:
                     sums = [x + y for x, y in zip(sums, each, strict=True)] if sums else each
                 return sums
 
-            def before_block0(pair: PlanePair) -> list[Moments]:
-                moments, _ = measure_block0(pair)
-                return list(moments)
-
-            of_mm, of_dp = (moments.numbers for moments in pooled(0, before_block0))
-
-            def before_block1(pair: PlanePair) -> list[Moments]:
-                device = pair.network.device
-                known = Moments.known(*of_mm, device), Moments.known(*of_dp, device)
-                block0 = normalize_block0(pair.network, known)
-                return [measure_block1(pair, block0, TileCache(0, "first"))]
-
-            (of_active,) = pooled(count, before_block1)
+            of_mm, of_dp = (moments.numbers for moments in pooled(0, _before_block0))
+            (of_active,) = pooled(count, partial(_before_block1, of_mm, of_dp))
             return Statistics(of_mm, of_dp, of_active.numbers)
+
+    def measure_part(
+        self,
+        a: np.ndarray,
+        b: np.ndarray,
+        part: Region,
+        block0: tuple[Numbers, Numbers] | None = None,
+    ) -> list[Moments]:
+        """Return the moments of a part of a pair, to be added to those of its other parts.
+
+        Parameters
+        ----------
+        a, b : array (H, W)
+            A cut of the planes, whose corner lies at multiples of `tiling.WINDOW` of theirs, with
+            `tiling.MEASURE_HALO` pixels around the part as far as the planes have them.
+        part : Region
+            Of the cut.
+        block0 : ((mean, variance), (mean, variance)), optional
+            Of both streams of the planes before block 0, for the moments before block 1; without
+            them, those before block 0 are returned.
+
+        Raises
+        ------
+        DeviceError
+            As for `fuse_planes`.
+        """
+        measure = _before_block0 if block0 is None else partial(_before_block1, *block0)
+        return [moments.plain() for moments in self._begin().measure(a, b, measure, part)]
+
+    def fuse_part(
+        self, a: np.ndarray, b: np.ndarray, part: Region, statistics: Statistics
+    ) -> np.ndarray:
+        """Return a part of a fused plane, whose statistics are known, (h, w) float32 in [0, 1].
+
+        Parameters
+        ----------
+        a, b : array (H, W)
+            A cut of the planes as for `measure_part`, with `tiling.FUSE_HALO` pixels around.
+        part : Region
+            Of the cut.
+        statistics : Statistics
+            Of the whole planes.
+
+        Raises
+        ------
+        DeviceError
+            As for `fuse_planes`.
+        """
+        return self._begin().fuse(a, b, statistics, 0, lambda *steps: None, part)()
 
     def _begin(self) -> Run:
         """Begin a run as the backend wishes, whatever became of the one before."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,8 +18,8 @@ def exact_dtype(device: torch.device) -> torch.dtype:
 class Moments:
     """Mean and biased variance of a map, (N,) each, with the number of values behind them."""
 
-    mean: Tensor
-    variance: Tensor
+    mean: Tensor | np.float64
+    variance: Tensor | np.float64
     count: int
 
     @classmethod
@@ -46,6 +47,11 @@ class Moments:
     def cpu(self) -> Moments:
         """The same numbers in the computer's own memory."""
         return Moments(self.mean.cpu(), self.variance.cpu(), self.count)
+
+    def plain(self) -> Moments:
+        """The same numbers of a batch of one without a tensor, to be sent to another process."""
+        mean, variance = (np.float64(number) for number in self.numbers)
+        return Moments(mean, variance, self.count)
 
     def __add__(self, other: Moments) -> Moments:
         """Moments of two parts together (Chan et al. 1979), without the cancellation of plain sums."""

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from operator import add
 from typing import TypeVar
 
@@ -64,6 +64,8 @@ class PlanePair:
         that they may be memory-mapped.
     tiling : Tiling
     storage : Storage
+    part : Region
+        What is measured and written of the planes; what lies around it is only looked at.
     """
 
     network: FoldedGIFNet
@@ -71,6 +73,21 @@ class PlanePair:
     b: np.ndarray | Tensor
     tiling: Tiling
     storage: Storage
+    part: Region
+
+    @cached_property
+    def measured(self) -> Region:
+        """The part as the padded map has it: with the border where the image ends."""
+        part, image, padded = self.part, self.tiling.image, self.tiling.padded
+        bottom = padded.bottom if part.bottom == image.bottom else part.bottom
+        right = padded.right if part.right == image.right else part.right
+        return Region(part.top, bottom, part.left, right)
+
+    @cached_property
+    def keys(self) -> list[Key]:
+        """The tiles that have pixels in the part, in the order of the walk."""
+        touching = set(self.tiling.touching(self.measured))
+        return [key for key in self.tiling.walk(self.storage.band) if key in touching]
 
     @property
     def batch(self) -> int:
@@ -83,9 +100,9 @@ class PlanePair:
         Take it up at once: small tensors that stay among the temporary maps keep the C library from
         using the maps' memory again, which cost 3 MB a tile.
         """
-        tiling, device = self.tiling, self.network.device
-        with open_tile_threads(device, tiling.count, tiling.side) as map_tiles:
-            for result in map_tiles(make, list(tiling.walk(self.storage.band))):
+        keys, device = self.keys, self.network.device
+        with open_tile_threads(device, len(keys), self.tiling.side) as map_tiles:
+            for result in map_tiles(make, keys):
                 step()
                 yield result
 
@@ -169,6 +186,7 @@ def prepare(
     *,
     statistics_known: bool = False,
     disk: bool = True,
+    part: Region | None = None,
 ) -> PlanePair:
     """Divide planes into tiles, and choose where their maps are kept.
 
@@ -184,6 +202,8 @@ def prepare(
         Whether the last pass is the only one.
     disk : bool
         On a CPU, use a temporary file for maps beyond `memory`, if the disk has room.
+    part : Region, optional
+        Of the planes, what is measured and written; all by default.
     """
     height, width = a.shape[-2:]
     tiling = Tiling(height, width, tile_size)
@@ -195,13 +215,20 @@ def prepare(
         kept=not statistics_known,
         disk=disk and network.device.type == "cpu",
     )
-    return PlanePair(network, a, b, tiling, storage)
+    return PlanePair(network, a, b, tiling, storage, part or tiling.image)
 
 
 def measure_block0(
-    pair: PlanePair, step: Step = no_step
+    pair: PlanePair, step: Step = no_step, kept: bool = True
 ) -> tuple[tuple[Moments, Moments], TileCache]:
     """Carry out the first pass.
+
+    Parameters
+    ----------
+    pair : PlanePair
+    step : callable
+    kept : bool
+        Whether a second pass over the same planes follows.
 
     Returns
     -------
@@ -210,11 +237,12 @@ def measure_block0(
     streams : TileCache
         Both streams on those tiles that memory holds.
     """
-    streams = TileCache(pair.storage.for_streams, "first")
+    streams = TileCache(pair.storage.for_streams if kept else 0, "first")
 
     def measure(key: Key) -> tuple[Moments, Moments]:
         tile = pair.tiling.tile(key)
-        rows, columns = tile.within(tile.grown(DEPTHWISE_HALO, pair.tiling.padded))
+        measured = tile.clipped(pair.measured)
+        rows, columns = measured.within(tile.grown(DEPTHWISE_HALO, pair.tiling.padded))
         mm, dp = streams.get(key, pair.embed)[:, rows, columns].split(DIM, dim=3)
         return Moments.of(mm), Moments.of(dp)
 
@@ -268,7 +296,8 @@ def measure_block1(
         streams.drop(key)
         if store is not None:
             store.put(key, x)
-        return Moments.of(x)
+        tile = pair.tiling.tile(key)
+        return Moments.of(x[(slice(None), *tile.clipped(pair.measured).within(tile))])
 
     return reduce(add, pair.each_tile(measure, step))
 
@@ -280,12 +309,14 @@ def write_output(
     out: np.ndarray | Tensor,
     step: Step = no_step,
 ) -> None:
-    """Carry out the last pass: write the fused planes into `out`, float32 of the planes' shape."""
+    """Carry out the last pass: write the fused planes into `out`, float32 of the part's shape."""
 
     def write(key: Key) -> None:
-        region = pair.tiling.tile(key).clipped(pair.tiling.image)
+        region = pair.tiling.tile(key).clipped(pair.part)
+        if not (region.height > 0 and region.width > 0):
+            return  # the tile has nothing but padding of it
         fused = pair.decode(region, store, block1)
-        rows, columns = region.within(pair.tiling.image)
+        rows, columns = region.within(pair.part)
         out[..., rows, columns] = (
             fused if isinstance(out, Tensor) else fused.cpu().numpy()
         ).reshape(*out.shape[:-2], region.height, region.width)
@@ -306,7 +337,7 @@ def fuse_pair(
     ----------
     pair : PlanePair
     out : ndarray or Tensor
-        Float32 of the planes' shape, is written to.
+        Float32 of the shape of the pair's part, is written to.
     statistics : Statistics, optional
         To be used in place of the planes' own, which are then not measured.
     step : callable
@@ -331,4 +362,4 @@ def fuse_pair(
 
 def count_steps(pair: PlanePair, statistics: Statistics | None = None) -> int:
     """Return how many steps `fuse_pair` makes: tiles times passes."""
-    return pair.tiling.count * (3 if statistics is None else 1)
+    return len(pair.keys) * (3 if statistics is None else 1)

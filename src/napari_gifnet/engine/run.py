@@ -25,6 +25,7 @@ from .device import (
 from .folded import FoldedGIFNet
 from .moments import Moments, Statistics
 from .passes import PlanePair, count_steps, fuse_pair, prepare
+from .tiling import Region
 
 T = TypeVar("T")
 
@@ -96,12 +97,19 @@ class Run:
         return 1 if self.device.torch.type == "cuda" else 0
 
     def fuse(
-        self, a: np.ndarray, b: np.ndarray, statistics: Statistics | None, done: int, report: Report
+        self,
+        a: np.ndarray,
+        b: np.ndarray,
+        statistics: Statistics | None,
+        done: int,
+        report: Report,
+        part: Region | None = None,
     ) -> Callable[[], np.ndarray]:
-        """Start on a plane, `done` being behind; what is returned waits for the result."""
+        """Start on a plane or a part, `done` being behind; what is returned waits for the result."""
+        shape = a.shape if part is None else (part.height, part.width)
 
         def attempt() -> Callable[[], np.ndarray]:
-            pair = self._prepare(a, b, statistics is not None)
+            pair = self._prepare(a, b, statistics is not None, part)
             steps, step = count_steps(pair, statistics), 0
 
             def count_step() -> None:
@@ -111,29 +119,36 @@ class Run:
 
             report(done, steps, 0)
             if not self.transfers:
-                fused = np.empty(a.shape, np.float32)
+                fused = np.empty(shape, np.float32)
                 fuse_pair(pair, fused, statistics, count_step)
                 return lambda: fused
-            on_device = torch.empty(a.shape, dtype=torch.float32, device=self.device.torch)
+            on_device = torch.empty(shape, dtype=torch.float32, device=self.device.torch)
             fuse_pair(pair, on_device, statistics, count_step)
             return start_transfer(on_device)
 
         return self._recovering(max(a.shape), attempt)
 
     def measure(
-        self, a: np.ndarray, b: np.ndarray, measure: Callable[[PlanePair], list[Moments]]
+        self,
+        a: np.ndarray,
+        b: np.ndarray,
+        measure: Callable[[PlanePair], list[Moments]],
+        part: Region | None = None,
     ) -> list[Moments]:
-        """Return moments of a plane, in the computer's own memory."""
+        """Return moments of a plane or a part, in the computer's own memory."""
 
         def attempt() -> list[Moments]:
-            pair = self._prepare(a, b, statistics_known=False)
+            pair = self._prepare(a, b, statistics_known=False, part=part)
             return [moments.cpu() for moments in measure(pair)]
 
         return self._recovering(max(a.shape), attempt)
 
-    def _prepare(self, a: np.ndarray, b: np.ndarray, statistics_known: bool) -> PlanePair:
+    def _prepare(
+        self, a: np.ndarray, b: np.ndarray, statistics_known: bool, part: Region | None
+    ) -> PlanePair:
         memory = memory_budget(self.device.torch) if self.memory is None else self.memory
-        return prepare(self.folded, a, b, self.tile_size, memory, statistics_known=statistics_known)
+        known = statistics_known
+        return prepare(self.folded, a, b, self.tile_size, memory, statistics_known=known, part=part)
 
     def _recovering(self, side: int, attempt: Callable[[], T]) -> T:
         """Try, with less and less memory; planes have sides of up to `side` pixels."""

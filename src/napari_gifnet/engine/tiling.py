@@ -41,6 +41,16 @@ DECODER_HALO = 4
 ENCODER_HALO = 3
 DEPTHWISE_HALO = 2
 
+FUSE_HALO = DECODER_HALO + 1 + SHIFT + WINDOW
+"""Pixels of a cut of the planes, its corner at multiples of 8, that are wrong in the fused cut.
+
+From the border of the cut on: the first windows of block 0, the half windows of block 1 behind them,
+and what the convolutions carry further.
+"""
+
+MEASURE_HALO = WINDOW
+"""The same of the maps that statistics are taken of: the first windows of block 0."""
+
 
 @dataclass(frozen=True)
 class Region:

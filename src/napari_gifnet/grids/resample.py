@@ -193,7 +193,7 @@ class Resampled:
             None where the plane has nothing of the source. Of a plane that is turned out of the
             source's axes the box can be as large as the source.
         """
-        box = self._map.box(self._ranges_at(index))
+        box = self.box(index)
         if box is None:
             return None
         if isinstance(self.data, np.ndarray) or hasattr(self.data, "__dask_graph__"):
@@ -201,6 +201,19 @@ class Resampled:
         if (last := self._last_part) is None or last[0] != box:
             self._last_part = last = box, self.data[box]
         return last[1]
+
+    def box(self, index: tuple[int, ...]) -> Box | None:
+        """Return where `part` lies in the source; None where the plane has nothing of it."""
+        return self._map.box(self._ranges_at(index))
+
+    def cut(self, rows: slice, columns: slice) -> Resampled:
+        """Return the view of a part of each plane."""
+        part = object.__new__(Resampled)
+        ranges = list(self._ranges)
+        for axis, each in zip(self.axes, (rows, columns), strict=True):
+            ranges[axis] = ranges[axis][each]
+        part.__dict__.update(self.__dict__, _ranges=ranges, _last=None, _last_part=None)
+        return part
 
     def plane(self, index: tuple[int, ...], part: Any = None) -> NDArray[np.float32]:
         """Return one plane, interpolated.

@@ -17,6 +17,8 @@ SMALLEST_SIDE = 5
 """The network pads by reflection, which needs more pixels than it adds."""
 
 Index = tuple[int, ...]
+Box = tuple[int | slice, ...]
+"""What slices a part out of an array; each slice has a start and a stop."""
 
 
 class Plane(NamedTuple):
@@ -131,6 +133,30 @@ class ImagePlanes:
         """Return the values that a plane is made of: a slice, lazy if they are; None for none."""
         own = self._own(index)
         return self.values.part(own) if hasattr(self.values, "part") else self.values[own]
+
+    def place(self, index: Index, rows: slice, columns: slice) -> tuple[Any, Box] | None:
+        """Return the array and the box in it that a cut of a plane is made of; None for none.
+
+        Parameters
+        ----------
+        index : tuple of int
+            Within `leading`.
+        rows, columns : slice
+            Of the plane, with start and stop.
+        """
+        own = self._own(index)
+        if hasattr(self.values, "part"):
+            view = self.values.cut(rows, columns)
+            box = view.box(own)
+            return None if box is None else (view.data, box)
+        channels = (slice(0, self.values.shape[-1]),) * self.rgb
+        return self.values, (*own, rows, columns, *channels)
+
+    def cut(self, rows: slice, columns: slice) -> ImagePlanes:
+        """Return the image whose `plane` makes cuts of what lies at `place`."""
+        if not hasattr(self.values, "part"):
+            return self  # it takes what it is given
+        return replace(self, values=self.values.cut(rows, columns))
 
     def plane(self, index: Index, part: Any = None) -> Plane:
         """Return one plane of the stack, its range mapped to [0, 1].

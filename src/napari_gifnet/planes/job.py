@@ -208,7 +208,7 @@ class Job:
             picture = np.where(hidden, np.float32(np.nan), picture)
         if self.chroma and self.alpha:
             alpha = planes[0].alpha
-            alpha = np.ones(self.sides, np.float32) if alpha is None else alpha
+            alpha = np.ones(fused.shape, np.float32) if alpha is None else alpha
             if invalid is not None:
                 alpha = np.where(invalid, np.float32(0), alpha)
             picture = np.concatenate([picture, alpha[..., None]], axis=-1)

@@ -129,10 +129,12 @@ def sample_step(size: int) -> int:
 
 def summarise(plane: np.ndarray, intensity: Policy, step: int) -> np.ndarray:
     """Return finite values that stand for all: every `step`-th for percentiles, or extremes."""
+    if intensity == "percentile":
+        plane = plane.ravel()[::step]
     if isinstance(plane, np.ma.MaskedArray):
         plane = plane.compressed()
     if intensity == "percentile":
-        sample = plane.ravel()[::step].astype(float)
+        sample = plane.astype(float)
         return sample[np.isfinite(sample)]
     if not plane.size:
         return np.empty(0)
@@ -141,6 +143,47 @@ def summarise(plane: np.ndarray, intensity: Policy, step: int) -> np.ndarray:
         return extremes
     finite = plane[np.isfinite(plane)]
     return np.array([finite.min(), finite.max()], float) if finite.size else np.empty(0)
+
+
+def summarise_block(
+    block: np.ndarray, intensity: Policy, step: int, box: tuple[slice, ...], shape: tuple[int, ...]
+) -> np.ndarray:
+    """Return what `summarise` keeps of the planes of an image, as far as a block holds them.
+
+    Parameters
+    ----------
+    block : array (..., Y, X) or (..., Y, X, 3)
+    intensity, step
+        As for `summarise`.
+    box : tuple of slice
+        Where the block lies in its planes, (Y, X) or (Y, X, 3).
+    shape : tuple of int
+        Of the planes, likewise.
+
+    Examples
+    --------
+    >>> plane = np.arange(12).reshape(3, 4)
+    >>> summarise_block(plane[1:, :2], "percentile", 3, np.s_[1:3, 0:2], (3, 4))
+    array([9.])
+    >>> summarise(plane, "percentile", 3)
+    array([0., 3., 6., 9.])
+    """
+    if intensity != "percentile" or step == 1:
+        return summarise(block, intensity, 1)
+    first, last = (row * int(np.prod(shape[1:])) for row in (box[0].start, box[0].stop))
+    at = np.unravel_index(np.arange(-(-first // step) * step, last, step), shape)
+    inside = [(each >= s.start) & (each < s.stop) for each, s in zip(at, box, strict=True)]
+    kept = np.logical_and.reduce(inside)
+    places = tuple(each[kept] - s.start for each, s in zip(at, box, strict=True))
+    return summarise(block[(..., *places)], intensity, 1)
+
+
+def merge_summaries(parts: list[np.ndarray], intensity: Policy) -> np.ndarray:
+    """Return what stands for several parts of an image of what stands for each."""
+    values = np.concatenate(parts)
+    if intensity == "percentile" or not values.size:
+        return values
+    return np.array([values.min(), values.max()])
 
 
 def combine(parts: list[np.ndarray], dtype: np.dtype, intensity: Policy, name: str) -> Range:

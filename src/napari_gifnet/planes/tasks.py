@@ -55,6 +55,10 @@ TASKS: dict[str, Task] = {
 }
 
 
+BASE_HALO = 1
+"""Pixels that `radiometric_base` looks beyond a pixel."""
+
+
 def find_task(name: str | None) -> Task | None:
     """Return the preset of that name, None for None; raise OptionError if there is none."""
     if name is None:
@@ -80,9 +84,15 @@ def pansharpen_band(fused: np.ndarray, band: np.ndarray) -> np.ndarray:
     array (Y, X)
         float32, clipped to [0, 1].
     """
-    from scipy.ndimage import gaussian_filter
     from skimage.exposure import match_histograms
 
-    base = gaussian_filter(fused, sigma=0.5, mode="nearest", radius=1)
+    base = radiometric_base(fused)
     sharpened = match_histograms(base, band) + (fused - base)
     return np.clip(sharpened, 0, 1).astype(np.float32, copy=False)
+
+
+def radiometric_base(fused: np.ndarray) -> np.ndarray:
+    """Return the base (Y, X) of a fused band, which carries its radiometry; it looks one pixel far."""
+    from scipy.ndimage import gaussian_filter
+
+    return gaussian_filter(fused, sigma=0.5, mode="nearest", radius=BASE_HALO)

@@ -870,7 +870,7 @@ def test_statistics_go_with_their_layers(options):
 
 
 def test_the_memory_budget_reaches_lazy_planes(options, monkeypatch):
-    from napari_gifnet import lazy
+    from napari_gifnet.lazy import tasks as lazy
 
     asked = []
     make = lazy.open_fuser

@@ -298,7 +298,8 @@ def _run(plan: LayerJob, report: Progress, fuser: Fuser | None, gather: bool) ->
                 statistics = gather_and_keep(plan, fuser, share_of(report, 0, GATHERING))
                 report = share_of(report, GATHERING, 1 - GATHERING)
         if plan.lazy:
-            made = fuse_lazily(plan.own_planes, plan.model, plan.backend, statistics, with_index)
+            job, model = plan.own_planes, plan.model
+            made = fuse_lazily(job, model, plan.backend, statistics, with_index, by_plane=True)
             data, index = made if with_index else (made, None)
         else:
             index = np.empty(plan.job.leading + plan.job.sides, np.float32) if with_index else None
