@@ -26,6 +26,7 @@ import numpy as np
 from napari_gifnet.backend import Backend
 from napari_gifnet.locality import locality_of
 from napari_gifnet.planes.arrays import is_dask
+from napari_gifnet.planes.histograms import join_histograms
 from napari_gifnet.planes.image import ImagePlanes, Index
 from napari_gifnet.planes.job import Job, plane_axes, sampled_indices
 from napari_gifnet.planes.ranges import merge_summaries, sample_step, summarise_block
@@ -125,7 +126,9 @@ class _Graph:
         else:
             stages = []
             for index in indices:
-                own, found, end = self._measure(inputs.of_plane(index), [[index]], stage, 1)
+                own = inputs.of_plane(index)
+                own = own if job.is_measured else own.again(stage, 1)
+                own, found, end = self._measure(own, [[index]], stage, 1)
                 stages.append(self._fuse(own, [index], {index: found[0]}, end))
         if self.shared.with_index:
             return self._result("result", stages, 0), self._result("index", stages, 1)
@@ -168,9 +171,8 @@ class _Graph:
         """Add the statistics of groups of planes; `together` of them are read before their end."""
         of_first: list[Key] = []
         statistics: list[Key] = []
-        number = 0 if groups == [[()]] else groups[0][0]
         for behind in (False, True):
-            name = self.name(f"moments-{int(behind)}-{_joined(number)}")
+            name = self.name(f"moments-{int(behind)}-{_joined(groups[0][0])}")
             layer: Layer = {}
             for place, indices in enumerate(groups):
                 leaves = []
@@ -237,7 +239,7 @@ class _Graph:
             )
             leaves.append((f"{name}-histogram", *index, *area))
             layer[leaves[-1]] = (tasks.histograms_of, bands[area])
-        root = tree(layer, f"{name}-{_joined(index)}", leaves, tasks.add_histograms)
+        root = tree(layer, f"{name}-{_joined(index)}", leaves, join_histograms)
         for area, band in bands.items():
             layer[name, *index, *area] = (tasks.sharpen_band, self.handed, band, root)
 

@@ -80,24 +80,21 @@ class Inputs:
         )
 
     def of_plane(self, index: Index) -> Inputs:
-        """Return what one plane is read of, without the tasks of the others."""
+        """Return what one plane is read of as it came in, without the tasks of the others."""
         import dask.array as da
+        from dask.highlevelgraph import HighLevelGraph
 
         rows, columns = (slice(0, side) for side in self._job.sides)
         wanted: dict[int, set[Any]] = {}
         for image in self._job.inputs:
             place = image.place(index, rows, columns)
             if place is not None and is_dask(place[0]):
-                _, keys, _ = self._blocks[id(place[0])].part(place[1])
+                _, keys, _ = Blocks(place[0]).part(place[1])
                 wanted.setdefault(id(place[0]), set()).update(keys)
-
-        def culled(arrays: Mapping[int, Any], of_now: bool) -> dict[int, Any]:
-            found = dict(arrays)
-            for key, keys in wanted.items():
-                array = arrays[key]
-                names = {(array.name, *at) for _, *at in keys}
-                graph = array.__dask_graph__().cull(names)
-                found[key] = da.Array(graph, array.name, array.chunks, meta=array._meta)
-            return found
-
-        return Inputs(self._job, culled(self._first, False), culled(self._now, True))
+        found = dict(self._first)
+        for key, keys in wanted.items():
+            array = found[key]
+            tasks = dict(array.__dask_graph__().cull(keys))
+            graph = HighLevelGraph({array.name: tasks}, {array.name: set()})
+            found[key] = da.Array(graph, array.name, array.chunks, meta=array._meta)
+        return Inputs(self._job, found, found)

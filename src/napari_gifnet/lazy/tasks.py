@@ -214,7 +214,7 @@ class FusedBand:
     inner : (slice, slice)
         The part itself.
     invalid : array of bool or None
-    histograms : array (2, 2, bins)
+    histograms : array (2, 3, bins)
         Of the fused band's base and of the band as it was.
     """
 
@@ -269,11 +269,6 @@ def fuse_band(
 def histograms_of(band: FusedBand) -> np.ndarray:
     """Return the histograms of a part."""
     return band.histograms
-
-
-def add_histograms(parts: list[np.ndarray]) -> np.ndarray:
-    """Return the histograms of several parts together."""
-    return reduce(np.add, parts)
 
 
 def sharpen_band(shared: Shared | _Sealed, band: FusedBand, histograms: np.ndarray) -> np.ndarray:
