@@ -18,8 +18,8 @@ def exact_dtype(device: torch.device) -> torch.dtype:
 class Moments:
     """Mean and biased variance of a map, (N,) each, with the number of values behind them."""
 
-    mean: Tensor | np.float64
-    variance: Tensor | np.float64
+    mean: Tensor
+    variance: Tensor
     count: int
 
     @classmethod

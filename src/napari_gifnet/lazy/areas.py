@@ -42,7 +42,8 @@ class Cut:
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width of the part."""
-        return tuple(side.stop - side.start for side in self.part)  # type: ignore[return-value]
+        rows, columns = (side.stop - side.start for side in self.part)
+        return rows, columns
 
 
 def joined(chunks: Sequence[int], least: int) -> list[int]:
@@ -102,7 +103,8 @@ class Areas:
             last = min(points[-1], -(-(stop + halo) // alignment) * alignment)
             sides.append(slice(first, last))
             parts.append(slice(start - first, stop - first))
-        return Cut(index, *sides, (parts[0], parts[1]), self.count == 1)
+        rows, columns = sides
+        return Cut(index, rows, columns, (parts[0], parts[1]), self.count == 1)
 
     def of_chunks(
         self, rows: Sequence[int], columns: Sequence[int]

@@ -136,7 +136,7 @@ class _Graph:
 
     def _find_ranges(self, stage: Any) -> Any:
         """Add the ranges of the values."""
-        name, layer = self.name("range"), {}
+        name, layer = self.name("range"), Layer()
         places: dict[tuple[int, str], int] = {}  # planes of one stack are measured together
         known: list[Any] = []
         images: list[tuple[np.dtype, Any, str]] = []
@@ -155,8 +155,8 @@ class _Graph:
             leading, step = plane_axes(image), sample_step(values.size)
             for block, box in Blocks(values).all(leading):
                 leaf = (f"{name}-{place}", len(leaves))
-                limits = (step, box[leading:], values.shape[leading:])
-                layer[leaf] = (partial(_summarise, policy, *limits), block)
+                shape = values.shape[leading:]
+                layer[leaf] = (partial(_summarise, policy, step, box[leading:], shape), block)
                 leaves.append(leaf)
             images.append((values.dtype, policy, image.label))
             found.append(tree(layer, f"{name}-{place}", leaves, merge_summaries, policy))
@@ -201,7 +201,7 @@ class _Graph:
         self, inputs: Inputs, indices: list[Index], statistics: dict[Index, Key], stage: Any
     ) -> Any:
         """Add the parts of planes of the result; of each plane `parts` has their name."""
-        name, layer = self.name(f"fused-{_joined(indices[0])}"), {}
+        name, layer = self.name(f"fused-{_joined(indices[0])}"), Layer()
         for index in indices:
             self.parts[index] = name
             if self.job.task == PANSHARPENING and self.areas.count > 1:
@@ -250,7 +250,7 @@ class _Graph:
         """Return an array of the chunks that the parts hold."""
         import dask.array as da
 
-        name, layer = self.name(of), {}
+        name, layer = self.name(of), Layer()
         channels = self.job.channels if of == "result" else ()
         dtype = self.job.dtype if of == "result" else np.dtype(np.float32)
         within = list(self.areas.of_chunks(self.rows, self.columns))
@@ -268,7 +268,7 @@ class _Graph:
 
 
 def _summarise(
-    policy: Any, step: int, box: tuple[slice, ...], shape: tuple[int, ...], block: np.ndarray
+    policy: Any, step: int, box: Any, shape: tuple[int, ...], block: np.ndarray
 ) -> np.ndarray:
     return summarise_block(block, policy, step, box, shape)
 
