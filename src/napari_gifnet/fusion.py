@@ -108,8 +108,8 @@ def fuse(
     Returns
     -------
     array (..., Y, X) or, in colour, (..., Y, X, 3)
-        In [0, 1], or scaled to `dtype`. A lazy dask array, one plane a chunk, if a or b is one;
-        chunks within planes are merged. A DataArray if one is: axes match by name, coordinates stay.
+        In [0, 1], or scaled to `dtype`. A lazy dask array, in the chunks that came in, if one of
+        the images is one. A DataArray if one is: axes match by name, coordinates stay.
 
     Raises
     ------
@@ -200,7 +200,7 @@ def fuse_stack(
     Returns
     -------
     fused : array (..., Y, X) or, in colour, (..., Y, X, 3)
-        Without `axis`; in [0, 1], or scaled to `dtype`. Lazy for a dask array.
+        Without `axis`; in [0, 1], or scaled to `dtype`. Lazy for a dask array, in its chunks.
     index : array (..., Y, X), float32
         If `return_index`: the position along `axis`, from 0 on, between planes where two of them
         have a share, and smooth where nothing tells.
@@ -277,7 +277,7 @@ def enhance(
     Returns
     -------
     array (..., Y, X) or, in colour, (..., Y, X, 3)
-        In [0, 1], or scaled to `dtype`; lazy for a dask array.
+        In [0, 1], or scaled to `dtype`; lazy for a dask array, in its chunks.
 
     Raises
     ------

@@ -60,11 +60,15 @@ def test_bands_on_processes_threads_and_in_one_piece(client):
 
 
 def test_gifnet_goes_on_when_a_worker_is_killed(client, random_model, monkeypatch):
-    monkeypatch.setattr(graph, "areas_of", lambda rows, columns, _: Areas((0, 56, 120), (0, 70, 150)))
+    monkeypatch.setattr(
+        graph, "areas_of", lambda rows, columns, _: Areas((0, 56, 120), (0, 70, 150))
+    )
     a, b = scene(120, 150), scene(120, 150, seed=1)
     named = options(random_model)
     whole = fuse(a, b, **named)
-    fused = fuse(da.from_array(a, chunks=((56, 64), (70, 80))), da.from_array(b, chunks=50), **named)
+    fused = fuse(
+        da.from_array(a, chunks=((56, 64), (70, 80))), da.from_array(b, chunks=50), **named
+    )
     killed = []
 
     def kill_in_the_middle(done, total):

@@ -126,7 +126,8 @@ def _lazily(data: Any, name: str) -> Any:
     except ImportError:
         raise MissingDependencyError(
             f"{name} is of type {type(data).__name__} and would be read plane by plane, for which "
-            f"dask is missing: install dask[array], or read the array, {name}[...], first."
+            f"dask is missing: pip install 'napari-gifnet[dask]', or read the array, {name}[...], "
+            "first."
         ) from None
     if not _are_chunks(chunks, slices.shape):
         whole = 3 if slices.ndim > 2 and slices.shape[-1] in (3, 4) else 2
