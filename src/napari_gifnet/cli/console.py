@@ -25,7 +25,8 @@ _ENDLESS = 10_000
 
 _OPTION = re.compile(
     r"\b(tile_size|normalization|intensity|color|dtype|device|precision|task|model|metrics?|recipe"
-    r"|seed|steps|align|transform|side|batch|rate)=('[^']*'|\"[^\"]*\"|\([^)]*\)|[\w+-]+(?:\.\d+)?)"
+    r"|seed|steps|align|transform|side|batch|rate|scheduler|workers)"
+    r"=('[^']*'|\"[^\"]*\"|\([^)]*\)|[\w+-]+(?:\.\d+)?)"
 )
 
 

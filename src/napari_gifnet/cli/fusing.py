@@ -53,6 +53,7 @@ from .options import (
     parse_tile_size,
 )
 from .preparing import check_settings
+from .workers import SchedulerAddress, WorkerCount, open_workers
 
 
 def fuse(
@@ -91,6 +92,8 @@ def fuse(
     normalization: NormalizationOf = "plane",
     grid: Grid = GridChoice.auto,
     interpolation: Interpolation = InterpolationName.linear,
+    scheduler: SchedulerAddress = None,
+    workers: WorkerCount = None,
 ) -> None:
     """Fuse two registered images, many planes, or folders of them.
 
@@ -141,7 +144,9 @@ def fuse(
         align=align.value if align else None,
     )
     backend = Backend(device, precision, parse_tile_size(tile_size))
-    _make(cases, settings, backend, Ways(overwrite, resume, dry_run, report))
+    with open_workers(scheduler, workers) as client:
+        fuser = LateFuser(settings.model, backend, client)
+        _make(cases, settings, fuser, Ways(overwrite, resume, dry_run, report))
 
 
 def enhance(
@@ -168,6 +173,8 @@ def enhance(
     precision: Precision = "auto",
     tile_size: TileSize = "auto",
     normalization: NormalizationOf = "plane",
+    scheduler: SchedulerAddress = None,
+    workers: WorkerCount = None,
 ) -> None:
     """Sharpen one image, or each of a folder: fuse it with itself.
 
@@ -188,12 +195,13 @@ def enhance(
     )
     backend = Backend(device, precision, parse_tile_size(tile_size))
     cases = cases_of_enhancement(image, output, parse_suffix(suffix))
-    _make(cases, settings, backend, Ways(overwrite, resume, dry_run, report))
+    with open_workers(scheduler, workers) as client:
+        fuser = LateFuser(settings.model, backend, client)
+        _make(cases, settings, fuser, Ways(overwrite, resume, dry_run, report))
 
 
-def _make(cases: Cases, settings: Settings, backend: Backend, ways: Ways) -> None:
+def _make(cases: Cases, settings: Settings, fuser: LateFuser, ways: Ways) -> None:
     """Make one result, or all of a folder."""
-    fuser = LateFuser(settings.model, backend)
     if cases.folder is not None:
         check_settings(settings)
         Batch(cases.each, cases.folder, settings, fuser, ways).go()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,10 +20,21 @@ from .case import Case, Settings
 from .console import ProgressBar
 from .preparing import prepare
 from .stacking import write_height
+from .workers import carry_out_on
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 class LateFuser:
     """A model that is loaded when the first case needs it, and kept for the others.
+
+    Parameters
+    ----------
+    model : str or None
+    backend : Backend
+    client : distributed.Client, optional
+        Whose workers compute in place of this process.
 
     Attributes
     ----------
@@ -30,8 +42,8 @@ class LateFuser:
         Why it could not be loaded.
     """
 
-    def __init__(self, model: str | None, backend: Backend) -> None:
-        self._model, self._backend = model, backend
+    def __init__(self, model: str | None, backend: Backend, client: Client | None = None) -> None:
+        self.model, self.backend, self.client = model, backend, client
         self._fuser: Fuser | None = None
         self.trouble: GIFNetError | None = None
 
@@ -40,7 +52,7 @@ class LateFuser:
         if self._fuser is None:
             bar.set_title("Loading the model")
             try:
-                self._fuser = open_fuser(self._model, self._backend, bar)
+                self._fuser = open_fuser(self.model, self.backend, bar)
             except GIFNetError as error:
                 self.trouble = error
                 raise
@@ -93,6 +105,8 @@ def carry_out(
     job: Job, fuser: LateFuser, bar: ProgressBar, index: np.ndarray | None = None
 ) -> Made:
     """Carry out a job with a bar; `index` is filled as `run` does."""
+    if fuser.client is not None:
+        return Made(*carry_out_on(fuser.client, job, fuser.model, fuser.backend, bar, index))
     opened = fuser.open(bar)
     if index is not None:
         require_index(opened)

@@ -37,6 +37,14 @@ class Method:
         ships = any(info.shipped and info.name == name for info in list_models())
         return cls(str(name) if ships else loaded, loaded.sha256)
 
+    @property
+    def summary(self) -> str:
+        """Which it is, in words."""
+        if self.sha256 is None:
+            return f"{self.model}, without a network,"
+        name = self.model.name if isinstance(self.model, Model) else self.model
+        return f"model {name} ({self.sha256[:8]})"
+
     def check(self) -> None:
         """Raise CheckpointError if the weights that this process has by the name are others."""
         if self.sha256 is None or isinstance(self.model, Model):
