@@ -126,8 +126,10 @@ class _Graph:
         else:
             stages = []
             for index in indices:
-                own = inputs.of_plane(index)
-                own = own if job.is_measured else own.again(stage, 1)
+                own = inputs
+                if job.count > 1:
+                    own = inputs.of_plane(index)
+                    own = own if job.is_measured else own.again(stage, 1)
                 own, found, end = self._measure(own, [[index]], stage, 1)
                 stages.append(self._fuse(own, [index], {index: found[0]}, end))
         if self.shared.with_index:
