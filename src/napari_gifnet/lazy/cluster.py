@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -145,9 +145,7 @@ def compute_on(
     DeviceError
         Workers died of a task, one after the other.
     """
-    import dask
     from dask.delayed import Delayed
-    from distributed import KilledWorker, as_completed
 
     results = [np.empty(array.shape, array.dtype) for array in arrays]
     places: dict[str, tuple[np.ndarray, tuple[slice, ...]]] = {}
@@ -167,6 +165,36 @@ def compute_on(
                 for key in layer
                 if isinstance(key, tuple) and "-level" not in key[0]
             ]
+
+    def take(key: Any, value: Any) -> None:
+        if key in places:
+            result, box = places.pop(key)
+            result[box] = value
+
+    run_on(client, wanted, take, progress)
+    return results
+
+
+def run_on(
+    client: Client,
+    wanted: list[Any],
+    take: Callable[[Any, Any], None],
+    progress: Progress | None = None,
+) -> None:
+    """Compute promises on a cluster, and take each as it comes.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    wanted : list of Delayed
+    take : callable
+        Is given the key of each and its value.
+    progress : callable, optional
+        As for `compute_on`, which says also what is raised.
+    """
+    import dask
+    from distributed import KilledWorker, as_completed
+
     report = progress or (lambda done, total: None)
     total, done = len(wanted), 0
     report(0, total)
@@ -174,16 +202,10 @@ def compute_on(
         futures = client.compute(wanted, optimize_graph=False)
     try:
         completed = as_completed(futures, loop=client.loop)
-        del wanted
         while done < total:
             batch = completed.next_batch(block=False)
             for future in batch:
-                key = future.key
-                value = future.result()
-                if key in places:
-                    result, box = places.pop(key)
-                    result[box] = value
-                    del value
+                take(future.key, future.result())
                 future.release()
             done += len(batch)
             report(done, total)
@@ -196,4 +218,3 @@ def compute_on(
         ) from error
     finally:
         client.cancel(futures, force=True)
-    return results

@@ -14,6 +14,7 @@ to the end of the one before.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -48,7 +49,7 @@ def fuse_lazily(
     job: Job,
     model: str | Path | Model | None,
     backend: Backend,
-    statistics: Statistics | None = None,
+    statistics: Statistics | Mapping[Index, Statistics] | None = None,
     with_index: bool = False,
     by_plane: bool = False,
 ) -> Any:
@@ -61,8 +62,9 @@ def fuse_lazily(
     model : str, Path, Model or None
         As for `open_fuser`.
     backend : Backend
-    statistics : Statistics, optional
-        Such as were gathered before; otherwise they are a part of the graph, if the model has any.
+    statistics : Statistics or mapping, optional
+        Such as were gathered before, of all planes or of each by its index; otherwise they are a part
+        of the graph, if the model has any.
     with_index : bool
         Whether to return the index as a second array, (..., Y, X) float32.
     by_plane : bool
@@ -76,6 +78,27 @@ def fuse_lazily(
     method = Method.of(model)
     shared = tasks.Shared(_bare(job), method, backend, statistics, with_index)
     return _Graph(job, shared, by_plane).arrays()
+
+
+def measure_lazily(
+    job: Job, model: str | Path | Model | None, backend: Backend
+) -> tuple[Any, dict[Index, Any]]:
+    """Return what a result depends on of whole images, as promises.
+
+    Parameters
+    ----------
+    job, model, backend
+        As for `fuse_lazily`.
+
+    Returns
+    -------
+    ranges : Delayed or None
+        For `Job.with_ranges`; None where the job has them.
+    statistics : dict of Delayed
+        Of planes, by their index: for `fuse_lazily`; without those of planes that need none.
+    """
+    shared = tasks.Shared(_bare(job), Method.of(model), backend, None, False)
+    return _Graph(job, shared, by_plane=False).measurements()
 
 
 class _Graph:
@@ -104,6 +127,39 @@ class _Graph:
 
     def arrays(self) -> Any:
         """Return the result, and the index if it is asked for, as dask arrays."""
+        stages = [self._fuse(*each) for each in self._passes()]
+        if self.shared.with_index:
+            return self._result("result", stages, 0), self._result("index", stages, 1)
+        return self._result("result", stages, None)
+
+    def measurements(self) -> tuple[Any, dict[Index, Any]]:
+        """Return the ranges and the statistics of each plane as promises, as far as there are any."""
+        from dask.delayed import Delayed
+
+        statistics, ranges = {}, None
+        for _, indices, found, stage in self._passes():
+            graph, layer = stage.dask, stage.__dask_layers__()[0]
+            for index in indices:
+                if index in found:
+                    statistics[index] = Delayed(found[index], graph, layer=layer)
+            if self.ranges is not None and ranges is None:
+                ranges = Delayed(self.ranges, graph, layer=self.ranges)
+        return ranges, statistics
+
+    def _passes(self) -> Iterator[tuple[Inputs, list[Index], dict[Index, Key], Any]]:
+        """Add the passes before the last one.
+
+        Yields
+        ------
+        inputs : Inputs
+            What the last pass reads.
+        indices : list of tuple of int
+            Of these planes.
+        statistics : dict
+            The tasks that give theirs; without one it is the fuser's own matter.
+        stage : Delayed
+            The pass before.
+        """
         job, inputs = self.job, Inputs.of(self.job)
         stage = stage_of(self.handed, {self.handed: (tasks.hand_over, self.shared)}, [])
         if not job.is_measured:
@@ -111,30 +167,24 @@ class _Graph:
             inputs = inputs.again(stage, job.count)
         indices = list(np.ndindex(job.leading))
         if self.locality.measure_halo is None or self.shared.statistics is not None:
-            stages = [self._fuse(inputs, indices, {}, stage)]
+            yield inputs, indices, {}, stage
         elif job.normalization == "stack":
             sampled = sampled_indices(job.leading)
             inputs, found, stage = self._measure(inputs, [sampled], stage, len(sampled))
-            of_each = dict.fromkeys(indices, found[0])
-            stages = [self._fuse(inputs, indices, of_each, stage)]
+            yield inputs, indices, dict.fromkeys(indices, found[0]), stage
         elif self.areas.count == 1:  # the fuser measures each plane by itself
-            stages = [self._fuse(inputs, indices, {}, stage)]
+            yield inputs, indices, {}, stage
         elif not inputs.are_large(1):
             inputs, found, stage = self._measure(inputs, [[i] for i in indices], stage, 1)
-            of_each = dict(zip(indices, found, strict=True))
-            stages = [self._fuse(inputs, indices, of_each, stage)]
+            yield inputs, indices, dict(zip(indices, found, strict=True)), stage
         else:
-            stages = []
             for index in indices:
                 own = inputs
                 if job.count > 1:
                     own = inputs.of_plane(index)
                     own = own if job.is_measured else own.again(stage, 1)
                 own, found, end = self._measure(own, [[index]], stage, 1)
-                stages.append(self._fuse(own, [index], {index: found[0]}, end))
-        if self.shared.with_index:
-            return self._result("result", stages, 0), self._result("index", stages, 1)
-        return self._result("result", stages, None)
+                yield own, [index], {index: found[0]}, end
 
     def _find_ranges(self, stage: Any) -> Any:
         """Add the ranges of the values."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pickle
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from importlib.metadata import version
@@ -20,7 +20,7 @@ from napari_gifnet.backend import Backend
 from napari_gifnet.errors import OptionError
 from napari_gifnet.fusers import Fused, Fuser, PairFuser, open_fuser, require_index
 from napari_gifnet.planes.histograms import histogram, matched
-from napari_gifnet.planes.image import Plane
+from napari_gifnet.planes.image import Index, Plane
 from napari_gifnet.planes.job import Job
 from napari_gifnet.planes.ranges import Policy, Range, combine, from_unit
 from napari_gifnet.planes.tasks import radiometric_base
@@ -47,8 +47,8 @@ class Shared:
         Without its values, which the graph holds.
     method : Method
     backend : Backend
-    statistics : Statistics or None
-        Such as were gathered before.
+    statistics : Statistics, mapping or None
+        Such as were gathered before, of all planes or of each by its index.
     with_index : bool
         Whether the index is asked for.
     """
@@ -56,7 +56,7 @@ class Shared:
     job: Job
     method: Method
     backend: Backend
-    statistics: Statistics | None
+    statistics: Statistics | Mapping[Index, Statistics] | None
     with_index: bool
 
     def __reduce__(self) -> Any:
@@ -191,7 +191,8 @@ def _fused(
     planes: Sequence[Plane],
     statistics: Statistics | None,
 ) -> Fused:
-    lumas, statistics = job.lumas(planes), statistics or shared.statistics
+    lumas, known = job.lumas(planes), shared.statistics
+    statistics = statistics or (known.get(cut.index) if isinstance(known, Mapping) else known)
     with _ONE_AT_A_TIME:
         fuser = _last_fuser(shared.method.model, shared.backend)
         if shared.with_index:
