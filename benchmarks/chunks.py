@@ -111,43 +111,45 @@ def extremes(plane, chunk):
     return float(min(r.min() for r in rows)), float(max(r.max() for r in rows))
 
 
-def build_graph(chunks_along, run_along):
-    """Seconds and memory to build a graph of many chunks, and to run one of fewer."""
-    import dask
+def graph_of(along, model):
+    """A lazy result of so many chunks along each side, a task a chunk, however small they are."""
     import dask.array as da
 
     from napari_gifnet import fuse
+    from napari_gifnet.lazy import areas, graph
 
-    def graph(along):
-        a = da.zeros((along * 256, along * 256), chunks=256, dtype=np.float32)
-        from napari_gifnet.lazy import areas, graph
+    graph.areas_of = lambda rows, columns, _: areas.Areas(
+        np.cumsum([0, *rows]).tolist(), np.cumsum([0, *columns]).tolist()
+    )
+    a = da.zeros((along * 256, along * 256), chunks=256, dtype=np.float32)
+    return fuse(a, a, model=model, device="cpu", intensity="dtype")
 
-        graph.areas_of = lambda rows, columns, _: areas.Areas(
-            np.cumsum([0, *rows]).tolist(), np.cumsum([0, *columns]).tolist()
-        )  # a task a chunk, however small
-        return fuse(a, a, model="gifnet-bands", device="cpu", intensity="dtype")
 
-    graph(2)
+def build_graph(model, along):
+    """Seconds and memory to build a graph of many chunks, and to count its tasks."""
+    graph_of(2, model)
     before, start = peak_memory(), time.perf_counter()
-    fused = graph(chunks_along)
+    fused = graph_of(along, model)
     built = time.perf_counter() - start
     tasks = len(fused.__dask_graph__())
     counted = time.perf_counter() - start
-    found = {
-        "chunks": fused.npartitions,
-        "built": built,
-        "counted": counted,
-        "tasks": tasks,
-        "memory": peak_memory() - before,
-    }
-    small = graph(run_along)
+    memory = (peak_memory() - before) / 1e9
+    chunks = fused.npartitions
+    return {"chunks": chunks, "tasks": tasks, "built": built, "counted": counted, "memory": memory}
+
+
+def run_graph(model, along):
+    """Seconds to run a graph in one thread, of results that are thrown away."""
+    import dask
+
+    fused = graph_of(along, model)
     start = time.perf_counter()
     with dask.config.set(scheduler="synchronous"):
-        small.map_blocks(lambda block: block[:1, :1], chunks=(1, 1)).compute()
-    return found | {"run": small.npartitions, "seconds": time.perf_counter() - start}
+        fused.map_blocks(lambda block: block[:1, :1], chunks=(1, 1)).compute()
+    return {"chunks": fused.npartitions, "seconds": time.perf_counter() - start}
 
 
-ONE = {"fuse": fuse_stored, "crop": compare_crop, "graph": build_graph}
+ONE = {"fuse": fuse_stored, "crop": compare_crop, "graph": build_graph, "run": run_graph}
 
 
 def in_own_process(name, *arguments):
@@ -191,14 +193,15 @@ def main():
         return
     print(f"Machine: {machine('cpu')}.\n")
     if options.graph:
-        found = in_own_process("graph", options.graph, 32)
-        print(
-            "{chunks} chunks: {tasks} tasks, built in {built:.1f} s, counted after {counted:.1f} s; "
-            "{0:.2f} GB of memory. {run} chunks run in {seconds:.1f} s.\n".format(
-                found["memory"] / 1e9, **found
-            ),
-            flush=True,
-        )
+        for model in ("gifnet-bands", "gifnet"):
+            found = in_own_process("graph", model, options.graph)
+            print(
+                "{model}: {chunks} chunks, {tasks} tasks, built in {built:.1f} s, counted after "
+                "{counted:.1f} s; {memory:.2f} GB.".format(model=model, **found),
+                flush=True,
+            )
+        found = in_own_process("run", "pyramid", 32)
+        print("pyramid: {chunks} chunks run in {seconds:.1f} s.\n".format(**found), flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or temporary
         print("| model | plane | chunk | workers × threads | s | Mpx/s | peak, GB | apart |")
