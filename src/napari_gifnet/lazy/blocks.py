@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -45,26 +46,36 @@ class Blocks:
         self.array = array
         if is_dask(array):
             self._name = array.name
-            self._points = [np.cumsum([0, *lengths]) for lengths in array.chunks]
+            self._points = [np.cumsum([0, *lengths]).tolist() for lengths in array.chunks]
+            self._found: dict[tuple[int, int, int], tuple[int, range]] = {}
 
     def part(self, box: Box) -> Any:
         """Return what a task is given to have a part of the array: a task, or the part itself."""
         if not is_dask(self.array):
             return self.array[box]
         starts, lengths, blocks, single = [], [], [], 0
-        for points, each in zip(self._points, box, strict=True):
-            start, stop = (
-                (each, each + 1) if not isinstance(each, slice) else (each.start, each.stop)
-            )
-            single += not isinstance(each, slice)
-            first = int(np.searchsorted(points, start, "right")) - 1
-            last = int(np.searchsorted(points, stop, "left"))
-            starts.append(int(start - points[first]))
+        for axis, each in enumerate(box):
+            if isinstance(each, slice):
+                start, stop = each.start, each.stop
+            else:
+                start, stop, single = each, each + 1, single + 1
+            inside, held = self._along(axis, start, stop)
+            starts.append(inside)
             lengths.append(int(stop - start))
-            blocks.append(range(first, last))
+            blocks.append(held)
         keys = [(self._name, *at) for at in product(*blocks)]
         counts = tuple(map(len, blocks))
         return put_together, keys, Window(counts, tuple(starts), tuple(lengths), single)
+
+    def _along(self, axis: int, start: int, stop: int) -> tuple[int, range]:
+        """Return where a part begins in the first of the blocks that hold it, and which these are."""
+        found = self._found.get((axis, start, stop))
+        if found is None:
+            points = self._points[axis]
+            first = bisect_right(points, start) - 1
+            found = int(start - points[first]), range(first, bisect_left(points, stop))
+            self._found[axis, start, stop] = found
+        return found
 
     def all(self, leading: int) -> Iterator[tuple[Any, Box]]:
         """Yield the key of each block and where it lies; of an array in memory each plane."""
@@ -76,8 +87,7 @@ class Blocks:
             return
         for at in product(*(range(len(points) - 1) for points in self._points)):
             box = (
-                slice(int(points[i]), int(points[i + 1]))
-                for points, i in zip(self._points, at, strict=True)
+                slice(points[i], points[i + 1]) for points, i in zip(self._points, at, strict=True)
             )
             yield (self._name, *at), tuple(box)
 
