@@ -18,6 +18,7 @@ from napari_gifnet.planes.job import Job
 
 from .case import Case, Settings
 from .console import ProgressBar
+from .in_parts import goes_in_parts, make_in_parts
 from .preparing import prepare
 from .stacking import write_height
 from .workers import carry_out_on
@@ -61,7 +62,10 @@ class LateFuser:
 
 @dataclass(frozen=True)
 class Made:
-    """A result, how it was made in words, and how long that took in seconds."""
+    """A result, how it was made in words, and how long that took in seconds.
+
+    Of a result that was written part by part the image is empty.
+    """
 
     image: np.ndarray
     how: str
@@ -88,6 +92,10 @@ def make(
     prepared = prepare(case, settings)
     job, axes = prepared.job, prepared.axes
     check_format(case.output, axes, job.dtype)
+    if goes_in_parts(case, prepared):
+        how, seconds = make_in_parts(case, settings, prepared, fuser, bar)
+        made = Made(np.empty(0, job.dtype), how, seconds)
+        return made, [f"{case.output}: {made.summary}"]
     index = None if case.height is None else np.empty(job.leading + job.sides, np.float32)
     made = carry_out(job, fuser, bar, index)
     made = replace(made, how="; ".join([*prepared.notes, made.how]))

@@ -214,26 +214,60 @@ def write_ome_zarr(
     description : str
     version : {"0.5", "0.4"}
     """
-    zarr = import_extra("zarr", "zarr", "OME-Zarr files")
     in_color = axes.endswith("S")
-    letters = axes.replace("S", "C")
-    order = [letters.index(axis) for axis in _ORDER if axis in letters]
-    data, letters = data.transpose(order), "".join(letters[place] for place in order)
-    scale, origin, units, lost = _placed(letters, like, spacing)
+    order, letters = in_order(axes)
+    data = data.transpose(order)
+    *_, lost = placed(letters, like, spacing)
+    group = create_group(path, version)
+    levels = [
+        create_level(group, level, (*data.shape[:-2], *sides), data.dtype, letters)
+        for level, sides in enumerate(_sides_of_levels(data.shape[-2:]))
+    ]
+    for index in np.ndindex(data.shape[:-2]):  # of a lazy image one plane at a time
+        for array, values in zip(levels, _pyramid(np.asarray(data[index])), strict=True):
+            array[index] = values
+    describe(group, letters, like, spacing, description, in_color)
+    return lost
 
-    group = zarr.create_group(str(path), zarr_format=2 if version == "0.4" else 3)
+
+def create_group(path: Path, version: str) -> Any:
+    """Make a group of zarr that is to become an image of a version of OME-Zarr."""
+    zarr = import_extra("zarr", "zarr", "OME-Zarr files")
+    return zarr.create_group(str(path), zarr_format=2 if version == "0.4" else 3)
+
+
+def create_level(
+    group: Any,
+    level: int,
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    letters: str,
+    chunk: tuple[int, int] = (_CHUNK, _CHUNK),
+) -> Any:
+    """Make the array of a level of a pyramid, in chunks of a part of one plane."""
+    sides = (min(n, most) for n, most in zip(shape[-2:], chunk, strict=True))
+    how: dict[str, Any] = {"shape": shape, "dtype": dtype}
+    how["chunks"] = (*(1 for _ in shape[:-2]), *sides)
+    if group.metadata.zarr_format == 2:
+        how["chunk_key_encoding"] = {"name": "v2", "separator": "/"}
+    else:
+        how["dimension_names"] = list(letters.lower())
+    return group.create_array(str(level), **how)
+
+
+def describe(
+    group: Any,
+    letters: str,
+    like: ImageFile,
+    spacing: Mapping[str, Length],
+    description: str,
+    in_color: bool,
+) -> None:
+    """Give a group whose levels are there the metadata of an image; see `write_ome_zarr`."""
+    scale, origin, units, _ = placed(letters, like, spacing)
     datasets = []
-    levels = []
-    for level, sides in enumerate(_sides_of_levels(data.shape[-2:])):
+    for level in range(len(list(group.array_keys()))):
         factor = np.array([1.0] * (len(letters) - 2) + [2.0**level] * 2)
-        shape = (*data.shape[:-2], *sides)
-        chunks = [1] * (len(letters) - 2) + [min(n, _CHUNK) for n in sides]
-        how: dict[str, Any] = {"shape": shape, "chunks": chunks, "dtype": data.dtype}
-        if version == "0.4":
-            how["chunk_key_encoding"] = {"name": "v2", "separator": "/"}
-        else:
-            how["dimension_names"] = list(letters.lower())
-        levels.append(group.create_array(str(level), **how))
         corner = origin + (factor - 1) / 2 * scale  # the middle of the first pixel
         datasets.append(
             {
@@ -244,9 +278,6 @@ def write_ome_zarr(
                 ],
             }
         )
-    for index in np.ndindex(data.shape[:-2]):  # of a lazy image one plane at a time
-        for array, values in zip(levels, _pyramid(np.asarray(data[index])), strict=True):
-            array[index] = values
     image: dict[str, Any] = {
         "name": like.grid.name if like.grid is not None else "image",
         "axes": [
@@ -260,16 +291,22 @@ def write_ome_zarr(
     }
     found: dict[str, Any] = {"multiscales": [image]}
     if in_color:
-        found["omero"] = {"channels": _channels(data.dtype)}
-    if version == "0.4":
-        image["version"] = version
+        found["omero"] = {"channels": _channels(group["0"].dtype)}
+    if group.metadata.zarr_format == 2:
+        image["version"] = "0.4"
         group.attrs.update(found)
     else:
-        group.attrs.update({"ome": {"version": version, **found}})
-    return lost
+        group.attrs.update({"ome": {"version": "0.5", **found}})
 
 
-def _placed(
+def in_order(axes: str) -> tuple[list[int], str]:
+    """Return the order in which an image's axes are stored, and their letters; colours are channels."""
+    letters = axes.replace("S", "C")
+    order = [letters.index(axis) for axis in _ORDER if axis in letters]
+    return order, "".join(letters[place] for place in order)
+
+
+def placed(
     letters: str, like: ImageFile, spacing: Mapping[str, Length]
 ) -> tuple[np.ndarray, np.ndarray, dict[str, str], list[str]]:
     """Return the scale and the origin of each axis, their units, and what cannot be kept."""
@@ -295,7 +332,7 @@ def _placed(
 def _sides_of_levels(sides: Sequence[int]) -> list[tuple[int, ...]]:
     """Return height and width of each level of a pyramid."""
     levels = [tuple(sides)]
-    while max(levels[-1]) > _COARSEST:
+    while is_fine(levels[-1]):
         levels.append(tuple((n + 1) // 2 for n in levels[-1]))
     return levels
 
@@ -303,19 +340,28 @@ def _sides_of_levels(sides: Sequence[int]) -> list[tuple[int, ...]]:
 def _pyramid(data: np.ndarray) -> list[np.ndarray]:
     """Return the data and their means over 2×2 pixels, until a level is small."""
     levels = [data]
-    while max(levels[-1].shape[-2:]) > _COARSEST:
-        last = levels[-1]
-        odd = [(0, 0)] * (last.ndim - 2) + [(0, n % 2) for n in last.shape[-2:]]
-        last = np.pad(last, odd, mode="edge")
-        parts = np.stack([last[..., y::2, x::2] for y in (0, 1) for x in (0, 1)])
-        if data.dtype.kind == "f":
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)  # of pixels that are all missing
-                mean = np.nanmean(parts, axis=0, dtype=np.float64)
-        else:
-            mean = np.rint(parts.mean(axis=0, dtype=np.float64))
-        levels.append(mean.astype(data.dtype))
+    while is_fine(levels[-1].shape):
+        levels.append(halved(levels[-1]))
     return levels
+
+
+def is_fine(shape: tuple[int, ...]) -> bool:
+    """Whether a coarser level follows one of this shape."""
+    return max(shape[-2:]) > _COARSEST
+
+
+def halved(values: np.ndarray) -> np.ndarray:
+    """Return means over 2×2 pixels, of what is not missing; a last odd pixel counts twice."""
+    odd = [(0, 0)] * (values.ndim - 2) + [(0, n % 2) for n in values.shape[-2:]]
+    padded = np.pad(values, odd, mode="edge")
+    parts = np.stack([padded[..., y::2, x::2] for y in (0, 1) for x in (0, 1)])
+    if values.dtype.kind == "f":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of pixels that are all missing
+            mean = np.nanmean(parts, axis=0, dtype=np.float64)
+    else:
+        mean = np.rint(parts.mean(axis=0, dtype=np.float64))
+    return mean.astype(values.dtype)
 
 
 def _channels(dtype: np.dtype) -> list[dict[str, Any]]:

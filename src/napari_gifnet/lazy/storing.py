@@ -97,7 +97,7 @@ def store_result(
     made_of: dict[str, Any],
     client: Client | None = None,
     progress: Progress | None = None,
-) -> None:
+) -> Job:
     """Write the result of a job into an array, part by part; parts that a record names are there.
 
     Parameters
@@ -117,6 +117,11 @@ def store_result(
         By default the parts are computed in this process.
     progress : callable, optional
         ``progress(done, total)``; what it raises stops the run, which can go on later.
+
+    Returns
+    -------
+    Job
+        With its ranges.
 
     Raises
     ------
@@ -151,6 +156,7 @@ def store_result(
         lambda done, total: part(behind + done, len(parts)),
     )
     report(1, 1)
+    return job
 
 
 Take = Callable[[Any, Any], None]
