@@ -7,10 +7,18 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from napari_gifnet import enhance, fuse, fuse_stack
+from napari_gifnet import WorldGrid, enhance, fuse, fuse_stack
+from napari_gifnet.backend import Backend
+from napari_gifnet.fusers import open_fuser
+from napari_gifnet.fusion import run
+from napari_gifnet.grids.resample import Resampled
+from napari_gifnet.lazy import areas, fuse_lazily
 from napari_gifnet.lazy import inputs as lazy_inputs
 from napari_gifnet.lazy.blocks import Blocks, put_together
 from napari_gifnet.locality import Locality
+from napari_gifnet.planes.image import ImagePlanes
+from napari_gifnet.planes.job import resolve
+from napari_gifnet.planes.request import Request
 
 CLOSE = {"atol": 1e-4, "rtol": 0}
 
@@ -167,6 +175,29 @@ def test_a_stack_becomes_one_plane_in_chunks(random_bands):
     made, places = da.compute(fused, index, scheduler="threads")
     np.testing.assert_allclose(made, expected, atol=1e-5)
     np.testing.assert_allclose(places, of_each, atol=1e-4)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_resampled_images_in_parts(monkeypatch, lazy):
+    """In colour and turned, onto a grid that reaches beyond."""
+    monkeypatch.setattr(areas, "SIDE", 40)
+    values = scene(60, 50, 3)
+    data = da.from_array(values, chunks=(25, 30, 3)) if lazy else values
+    source = WorldGrid((60, 50), scale=(2, 2), rotate=20)
+    target = WorldGrid((90, 85), scale=(1.5, 1.2), translate=(-5, -30))
+    b = scene(90, 85, seed=1)
+
+    def job_of(data):
+        view = Resampled(data, source, target)
+        a = ImagePlanes(view, "a", True, (), data)
+        other = ImagePlanes(b, "b", False, (), b)
+        return resolve(Request((a, other), intensity=((0, 1), (0, 1))))
+
+    expected = run(job_of(values), open_fuser("pyramid"))
+    made = fuse_lazily(job_of(data), "pyramid", Backend("cpu"))
+    assert made.numblocks == (3, 3, 1)
+    np.testing.assert_allclose(compute(made), expected, atol=2e-5)
+    assert 0.1 < np.isnan(expected).mean() < 0.9
 
 
 def test_whole_planes_agree_to_the_bit(pair, options):

@@ -153,6 +153,15 @@ class MovedPlane:
         self._low, self._high = _limits(values.dtype)
         self.shape, self.ndim, self.dtype = tuple(values.shape), values.ndim, np.dtype(np.float32)
 
+    @property
+    def data(self) -> Any:
+        """The values as they were given."""
+        return self._view.data
+
+    def box(self, index: tuple[int, ...]) -> Any:
+        """Return where `part` lies in the values."""
+        return self._view.box(index)
+
     def part(self, index: tuple[int, ...]) -> Any:
         """Return the values that the plane is made of, lazy if they are."""
         return self._view.part(index)

@@ -54,7 +54,10 @@ class Blocks:
         if not is_dask(self.array):
             return self.array[box]
         starts, lengths, blocks, single = [], [], [], 0
-        for axis, each in enumerate(box):
+        whole = (
+            slice(0, n) for n in self.array.shape[len(box) :]
+        )  # channels, of a box in the world
+        for axis, each in enumerate((*box, *whole)):
             if isinstance(each, slice):
                 start, stop = each.start, each.stop
             else:

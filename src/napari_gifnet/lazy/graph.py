@@ -25,7 +25,7 @@ from uuid import uuid4
 import numpy as np
 
 from napari_gifnet.backend import Backend
-from napari_gifnet.locality import locality_of
+from napari_gifnet.locality import Locality, locality_of
 from napari_gifnet.planes.arrays import is_dask
 from napari_gifnet.planes.histograms import join_histograms
 from napari_gifnet.planes.image import ImagePlanes, Index
@@ -114,7 +114,7 @@ class _Graph:
     def __init__(self, job: Job, shared: tasks.Shared, by_plane: bool) -> None:
         self.job, self.shared = job, shared
         self.token = uuid4().hex
-        self.locality = locality_of(shared.method.model, len(job.inputs))
+        self.locality = locality_of_job(job, shared.method)
         self.leading, self.rows, self.columns = chunks_of(job, by_plane)
         self.areas = areas_of(self.rows, self.columns, self.locality)
         self.handed = self.name("shared")
@@ -317,6 +317,14 @@ class _Graph:
         graph = graph_of(name, layer, stages)
         chunks = (*self.leading, self.rows, self.columns, *((n,) for n in channels))
         return da.Array(graph, name, chunks, meta=np.empty((0,) * len(chunks), dtype))
+
+
+def locality_of_job(job: Job, method: Method) -> Locality:
+    """Return how far is looked to make a part of a job's result."""
+    locality = locality_of(method.model, len(job.inputs))
+    if any(hasattr(image.values, "part") and not image.in_parts for image in job.inputs):
+        return replace(locality, halo=None)
+    return locality
 
 
 def _summarise(

@@ -12,13 +12,12 @@ import numpy as np
 
 from napari_gifnet.backend import Backend
 from napari_gifnet.errors import OptionError
-from napari_gifnet.locality import locality_of
 from napari_gifnet.planes.image import Index
 from napari_gifnet.planes.job import Job
 from napari_gifnet.progress import Progress, share_of
 
 from .areas import areas_of, chunks_of
-from .graph import fuse_lazily, measure_lazily
+from .graph import fuse_lazily, locality_of_job, measure_lazily
 from .methods import Method
 from .tasks import package_version
 
@@ -137,7 +136,7 @@ def store_result(
 
     result = fuse_lazily(job, model, backend, statistics=statistics or None)
     _, rows, columns = chunks_of(job, by_plane=False)
-    areas = areas_of(rows, columns, locality_of(method.model, len(job.inputs)))
+    areas = areas_of(rows, columns, locality_of_job(job, method))
     own = len(job.leading)
     sides = (tuple(np.diff(points).tolist()) for points in (areas.rows, areas.columns))
     result = result.rechunk(dict(zip((own, own + 1), sides, strict=True)))

@@ -134,8 +134,15 @@ class ImagePlanes:
         own = self._own(index)
         return self.values.part(own) if hasattr(self.values, "part") else self.values[own]
 
+    @property
+    def in_parts(self) -> bool:
+        """Whether it is a view that knows what a part of a plane is made of."""
+        return hasattr(self.values, "cut")
+
     def place(self, index: Index, rows: slice, columns: slice) -> tuple[Any, Box] | None:
         """Return the array and the box in it that a cut of a plane is made of; None for none.
+
+        Of a view that is not `in_parts`, those of the plane.
 
         Parameters
         ----------
@@ -146,7 +153,7 @@ class ImagePlanes:
         """
         own = self._own(index)
         if hasattr(self.values, "part"):
-            view = self.values.cut(rows, columns)
+            view = self.cut(rows, columns).values
             box = view.box(own)
             return None if box is None else (view.data, box)
         channels = (slice(0, self.values.shape[-1]),) * self.rgb
@@ -154,7 +161,7 @@ class ImagePlanes:
 
     def cut(self, rows: slice, columns: slice) -> ImagePlanes:
         """Return the image whose `plane` makes cuts of what lies at `place`."""
-        if not hasattr(self.values, "part"):
+        if not self.in_parts:
             return self  # it takes what it is given
         return replace(self, values=self.values.cut(rows, columns))
 
