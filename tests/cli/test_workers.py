@@ -35,7 +35,7 @@ def test_processes_of_its_own(pair):
 
 def test_a_cluster_that_runs(pair):
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0"
     ) as cluster:
         address = cluster.scheduler_address
         told = gifnet(

@@ -86,7 +86,7 @@ def open_cluster(scheduler: str | None = None, workers: int | None = None) -> It
     with (
         dask.config.set(shares),
         distributed.LocalCluster(
-            n_workers=count, threads_per_worker=1, dashboard_address=None
+            n_workers=count, threads_per_worker=1, dashboard_address=":0"
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):
