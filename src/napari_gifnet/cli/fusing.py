@@ -105,9 +105,6 @@ def fuse(
     Of folders each result is made once, whatever befalls the others; a run that was stopped goes on
     with --resume. If any failed, the exit code is 1.
 
-    Of folders each result is made once, whatever befalls the others; a run that was stopped goes on
-    with --resume. If any failed, the exit code is 1.
-
     \b
     Examples:
       gifnet fuse infrared.png visible.png --task infrared_visible -o fused.png
