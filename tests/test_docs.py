@@ -26,7 +26,7 @@ WITH_CODE = [page for page in PAGES if any(language in RUN for language, _ in bl
 @pytest.mark.parametrize("page", PAGES)
 def test_each_block_is_code_that_runs_or_marked_as_output(page):
     for language, code in blocks(page):
-        assert language.split()[:1] and language.split()[0] in RUN | OUTPUT, f"{page}: {code[:60]}"
+        assert (language.split() or [""])[0] in RUN | OUTPUT, f"{page}: {code[:60]}"
 
 
 @pytest.fixture

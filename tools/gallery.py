@@ -172,8 +172,8 @@ def main() -> None:
     lines = [
         "# Gallery",
         "",
-        f"`python tools/gallery.py` makes this page: two images, and what `{arguments.model}` makes of them. The samples ship with the",
-        "project; the other pairs are made from pictures that scikit-image ships.",
+        f"`python tools/gallery.py` makes this page: two images, and what `{arguments.model}` makes of them.",
+        "The samples ship with the project; the other pairs are made from pictures that scikit-image ships.",
         "",
     ]
 
