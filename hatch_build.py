@@ -1,4 +1,4 @@
-"""Make the README that PyPI and the napari hub show: links and pictures with the project's address before them.
+"""Make the README of PyPI and the napari hub: links and pictures with the project's address before them.
 
 The address is Repository of [project.urls] in pyproject.toml. It stands in no other file.
 """
