@@ -1,5 +1,6 @@
 """The site: `.ci/site` builds it. Every page in this folder is on it."""
 
+import logging
 import sys
 import tomllib
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
 PROJECT = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+logging.getLogger("traitlets").setLevel(logging.WARNING)  # else each notebook says that it runs
 
 project = PROJECT["name"]
 release = version = PROJECT["version"]

@@ -88,3 +88,12 @@ def test_the_gallery_shows_at_least_twelve_pairs():
     pictures = re.findall(r"\]\((gallery/[^)]+)\)", text)
     assert len(pictures) >= 12
     assert all((DOCS / picture).is_file() for picture in pictures)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_picture_has_its_command(page):
+    """On its page, or in CONTRIBUTING.md as the README's, which the first page shows, too."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    if set(re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)) - {"readme.png"}:
+        (tool,) = set(re.findall(r"python (tools/\w+\.py)", text))
+        assert (DOCS.parent / tool).is_file()

@@ -61,7 +61,7 @@ def of_focus() -> Iterator[Pair]:
         across = np.linspace(0, 1, picture.shape[1])[None, :, None]
         near = 1 / (1 + np.exp((across - 0.5) * 60))
         sides = near * picture + (1 - near) * blurred, near * blurred + (1 - near) * picture
-        words = f"left half in focus; right half; made of `skimage.data`'s {title.lower()}"
+        words = "left half in focus; right half; made of a picture of `skimage.data`"
         yield Pair(f"focus_{name}", title, words, "multi_focus", *sides)
 
 
