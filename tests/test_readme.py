@@ -33,14 +33,6 @@ def test_python_block(code, tmp_path, monkeypatch):
     assert np.nanmax(values) <= 1
 
 
-@pytest.mark.parametrize("page", ["layers.md"])
-def test_python_blocks_of_a_page(page):
-    found = blocks("python", (ROOT / "docs" / page).read_text(encoding="utf-8"))
-    assert found
-    for code in found:
-        exec(compile(code, page, "exec"), {})
-
-
 def test_shell_block(tmp_path, monkeypatch):
     from PIL import Image
     from typer.testing import CliRunner
@@ -67,6 +59,14 @@ def test_the_two_commands_install_what_they_run(purpose):
     assert extras
     assert all(re.search(rf"^{extra} = \[", project, re.MULTILINE) for extra in extras)
     assert (ROOT / re.search(r"-c (\S+)", command)[1]).is_file()
+
+
+def test_powershell_installs_the_same():
+    """It cannot be run here: it is the demo command, with Windows' paths and separators."""
+    (windows,) = blocks("powershell")
+    demo = re.search(r"<!-- demo command -->\n```sh\n(.*?)\n```", README, re.DOTALL)[1]
+    translated = windows.strip().replace("; ", " && ").replace(".venv\\Scripts\\", ".venv/bin/")
+    assert translated.replace("py -m venv", "python3 -m venv") == demo
 
 
 def test_every_link_into_the_repository_leads_somewhere():
