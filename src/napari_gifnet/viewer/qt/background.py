@@ -15,8 +15,7 @@ from napari.utils import progress as ActivityBar
 from qtpy.QtCore import QObject, Signal
 
 from napari_gifnet.errors import Cancelled, GIFNetError
-from napari_gifnet.viewer.layers.job import LayerJob
-from napari_gifnet.viewer.layers.run import LayerResult, run_plan
+from napari_gifnet.viewer.layers.run import run_plan
 
 INTERVAL = 0.05
 """Seconds between two progress messages to the GUI thread."""
@@ -29,7 +28,7 @@ class BackgroundRun(QObject):
 
     Parameters
     ----------
-    plan : LayerJob
+    plan : LayerJob, or what `work` takes
     work : callable
         Called there as ``work(plan, progress=…)``.
     title : str, optional
@@ -41,7 +40,7 @@ class BackgroundRun(QObject):
     progressed(done, total)
         Of the engine's steps, at most every 50 ms.
     succeeded(result)
-        A `LayerResult`.
+        What `work` returned: a `LayerResult` where it is a fusion.
     failed(sentence)
         What went wrong, for a user.
     ended()
@@ -53,9 +52,7 @@ class BackgroundRun(QObject):
     failed = Signal(str)
     ended = Signal()
 
-    def __init__(
-        self, plan: LayerJob, work: Callable[..., LayerResult] = run_plan, title: str = ""
-    ) -> None:
+    def __init__(self, plan: Any, work: Callable[..., Any] = run_plan, title: str = "") -> None:
         super().__init__()
         self.plan = plan
         self.title = title
@@ -109,7 +106,7 @@ class BackgroundRun(QObject):
         if self._bar is not None:
             self._bar.update(round(_STEPS * done / max(total, 1)) - self._bar.n)
 
-    def _on_returned(self, result: LayerResult) -> None:
+    def _on_returned(self, result: Any) -> None:
         if not self.cancelled:
             self.succeeded.emit(result)
 

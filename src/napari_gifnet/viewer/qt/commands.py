@@ -1,4 +1,4 @@
-"""Commands without a dock: fuse or enhance what is selected."""
+"""Commands without a dock: fuse, enhance or align what is selected."""
 
 from __future__ import annotations
 
@@ -46,6 +46,31 @@ def enhance_selected_layer(viewer: napari.Viewer) -> None:
             viewer,
             lambda: plan_layers(images[0], None, LayerOptions(), current=Current.of(viewer)),
         )
+
+
+def align_selected_layers(viewer: napari.Viewer) -> None:
+    """Move the modality of the two selected image layers onto the detail: which is which is told as
+    for a fusion. A dock shows how it goes; without one napari tells what came of it.
+    """
+    from napari.utils.notifications import show_error
+
+    from napari_gifnet.viewer.layers.align_job import AlignJob
+    from napari_gifnet.viewer.layers.roles import by_role, common_task
+
+    from .aligning import start_align
+    from .runs import run_in
+
+    images = _selected_images(viewer, 2, "two image layers, the one that moves above the other")
+    if images is None:
+        return
+    if run_in(viewer) is not None:
+        show_error("A run goes on in this viewer: wait, or cancel it.")
+        return
+    moving, fixed = by_role(images[1], images[0], common_task(*images))
+    try:
+        start_align(viewer, AlignJob.of(fixed, moving, "rigid", viewer))
+    except GIFNetError as error:
+        show_error(str(error))
 
 
 def project_focus_stack(viewer: napari.Viewer) -> None:

@@ -1,4 +1,4 @@
-"""The fusions that go on in a viewer, whether a dock is open or not; each adds its own layers."""
+"""The runs that go on in a viewer, whether a dock is open or not; each adds its own layers."""
 
 from __future__ import annotations
 
@@ -52,18 +52,26 @@ class ViewerRun(QObject):
     progressed = Signal()
     ended = Signal()
 
-    def __init__(self, viewer: napari.Viewer, plan: LayerJob) -> None:
+    opening = "Loading the model …"
+    """What is said before there is any progress."""
+
+    cancelled_sentence = "Cancelled; nothing was added."
+
+    def __init__(self, viewer: napari.Viewer, plan: Any) -> None:
         super().__init__()
         self.viewer, self.plan = bare(viewer), plan
         self.layer: Any = None
         self.share = 0.0
         self.sentence = ""
         self._started = time.monotonic()
-        self._run = BackgroundRun(plan, title=f"GIFNet: {plan.name}")
+        self._run = self._background(plan)
         self._run.progressed.connect(self._on_progressed)
         self._run.succeeded.connect(self._on_succeeded)
         self._run.failed.connect(self._on_failed)
         self._run.ended.connect(self._on_ended)
+
+    def _background(self, plan: Any) -> BackgroundRun:
+        return BackgroundRun(plan, title=f"GIFNet: {plan.name}")
 
     @property
     def title(self) -> str:
@@ -114,7 +122,7 @@ class ViewerRun(QObject):
 
     def _on_ended(self) -> None:
         if self.cancelled and self.layer is None:
-            self.sentence = "Cancelled; nothing was added."
+            self.sentence = self.cancelled_sentence
         if self in _RUNS:
             _RUNS.remove(self)
         self.ended.emit()
@@ -138,9 +146,17 @@ def runs() -> Runs:
     return Runs()
 
 
-def start_run(viewer: napari.Viewer, plan: LayerJob) -> ViewerRun:
-    """Carry out a plan in the background and add the result to a viewer."""
-    run = ViewerRun(viewer, plan)
+def start_run(viewer: napari.Viewer, plan: Any, kind: type[ViewerRun] | None = None) -> ViewerRun:
+    """Carry out a plan in the background and add the result to a viewer.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    plan : LayerJob, or what a run of another kind carries out
+    kind : type, optional
+        Of the run: a fusion by default.
+    """
+    run = (kind or ViewerRun)(viewer, plan)
     runs().started.emit(run)
     run.start()
     return run

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_gifnet.errors import GIFNetError
 
+from .align_panel import AlignPanel
 from .fit_button import FitButton
 from .footer import Footer
 from .greeting import Greeting
@@ -51,6 +52,7 @@ class FusionWidget(QWidget):
         self._links = Links()
         self._column = LabelColumn(LABELS)
         self.layers = LayersPanel(viewer, self._column)
+        self.align = AlignPanel(viewer, self.layers, self._column)
         self.model = ModelPanel(self._column)
         self.summary = Text(lines=2)
         self.fit = FitButton(self.layers)
@@ -61,7 +63,8 @@ class FusionWidget(QWidget):
         )
         self.greeting = Greeting(viewer, self._on_sample)
         self.form = column_of(
-            self.layers, self.model, self.summary, self.fit, self.options, self.result_group
+            *(self.layers, self.align, self.model, self.summary, self.fit),
+            *(self.options, self.result_group),
         )
         self.footer = Footer()
         self.status = self.footer.status
@@ -111,6 +114,8 @@ class FusionWidget(QWidget):
         self.layers.pair_changed.connect(self.options.forget_pair)
         self.model.changed.connect(self._on_changed)
         self.model.preview.changed.connect(self._on_preview)
+        self.align.told.connect(self._refresh_timer.start)
+        self.align.look.changed.connect(self._on_align_look)
         self.options.changed.connect(self._on_changed)
         self.options.device.changed.connect(self._probe.start)
         self._probe.found.connect(self._refresh_timer.start)
@@ -146,6 +151,7 @@ class FusionWidget(QWidget):
             "model": self.model.model,
             **self.options.kept,
             "extent": self.layers.extent,
+            "open alignment": self.align.group,
             "height": self.layers.height,
             "method": self.result.method,
             "open result": self.result_group,
@@ -176,6 +182,7 @@ class FusionWidget(QWidget):
         A run goes on: it adds its layer, and a dock that is opened meanwhile shows it.
         """
         self._rest()
+        self.align.leave()
         self._links.cut()
         self._run = None
         for timer in (self._refresh_timer, self._choose_timer, self._hidden_timer):
@@ -185,6 +192,7 @@ class FusionWidget(QWidget):
     def _rest(self) -> None:
         """Take away what stands in the viewer for a while."""
         self.model.preview.value = False
+        self.align.rest()
         self.result.leave()
 
     def _rest_if_hidden(self) -> None:
@@ -201,6 +209,7 @@ class FusionWidget(QWidget):
         order = [
             *self.greeting.buttons.values(),
             *self.layers.controls,
+            *self.align.controls,
             *self.model.controls,
             self.fit,
         ]
@@ -290,7 +299,7 @@ class FusionWidget(QWidget):
         seconds = expected_seconds(plan, self.model.chosen, device)
         size = f"The result takes {bytes_text(plan.bytes)}."
         time = "" if seconds is None else f"About {duration_text(seconds)}. "
-        lines = [plan.summary, time + size, self._probe.sentence]
+        lines = [self.align.hint(), plan.summary, time + size, self._probe.sentence]
         self.summary.value = "\n".join(line for line in lines if line)
         self.fit.offer(plan)
         self.model.show_times(lambda name: expected_seconds(plan, name, device))
@@ -309,6 +318,7 @@ class FusionWidget(QWidget):
 
     def _on_preview(self, on: bool) -> None:
         if on:
+            self.align.rest()
             self.result.leave()  # it would lie over what is compared
             self.live.start()
         else:
@@ -324,7 +334,13 @@ class FusionWidget(QWidget):
 
     def _on_look(self, look: str) -> None:
         if look != "layers":
+            self.align.rest()
             self.model.preview.value = False  # it would lie between what is compared
+
+    def _on_align_look(self, look: str) -> None:
+        if look != "layers":
+            self.model.preview.value = False
+            self.result.leave()
 
     def _on_taken(self) -> None:
         self.result_group.setVisible(self.result.layer is not None)
@@ -350,7 +366,7 @@ class FusionWidget(QWidget):
         self._run = run
         run.progressed.connect(self._on_progress)
         run.ended.connect(self._on_ended)
-        self.status.value = "Loading the model …" if not run.share else run.title
+        self.status.value = run.opening if not run.share else run.title
         self.footer.show_run(run.share, run.cancelled)
 
     def _on_cancel(self) -> None:
