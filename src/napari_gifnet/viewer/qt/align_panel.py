@@ -73,6 +73,7 @@ class AlignPanel(QWidget):
         self.rows, self.inner = Rows(column), Rows(column)
         self.kind = Choice(as_choices(KINDS), KINDS_TOLD)
         self.kind.value = "rigid"
+        self.kind.setMinimumContentsLength(6)  # the button beside it must have room
         self.align_button = button("Align", "", self._on_align)
         self.rows.add(beside(self.kind, self.align_button), "Align")
         self.said = Text()
@@ -204,7 +205,6 @@ class AlignPanel(QWidget):
         apart = stack is not None and panel.stack_axis is None
         self.setVisible(not panel.enhances)
         self.group.setVisible(not panel.stacks)
-        self.align_button.setText("Align planes" if panel.stacks else "Align")
         if self._run is not None:
             ready, why = False, "A run goes on: wait, or cancel it."
         elif apart:
