@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_gifnet.alignment.result import Alignment, Move, same_affine
-from napari_gifnet.errors import AlignmentError
+from napari_gifnet.alignment.result import RECORD, Alignment, Move, same_affine
+from napari_gifnet.errors import AlignmentError, ImageError
+from napari_gifnet.grids.placement import check_invertible
 
 from .source import alignment_of
 
@@ -198,13 +199,7 @@ class History:
             if moved.layer() is layer
         ]
         if not mine:
-            found = alignment_of(layer).get("alignment")
-            if found is None:
-                return None
-            matrix = np.array(found["matrix"], float)
-            return Alignment(
-                matrix, tuple(found["units"]), found["transform"], movement=found["movement"]
-            )
+            return _told_by(layer)
         first = last = mine.pop()
         while mine and same_affine(mine[-1].after, first.before):
             first = mine.pop()
@@ -220,6 +215,21 @@ def history_of(viewer: Viewer) -> History:
     """Return the alignments of a viewer, whichever dock or command they were made by."""
     bare = getattr(viewer, "__wrapped__", viewer)
     return _HISTORIES.setdefault(bare, History())
+
+
+def _told_by(layer: Layer) -> Alignment | None:
+    """Return what a layer's metadata say of its alignment, which may have been read from a file."""
+    if not alignment_of(layer):
+        return None
+    found = layer.metadata["napari_gifnet"][RECORD]
+    try:
+        matrix, units = np.array(found["matrix"], np.float64), tuple(map(str, found["units"]))
+        if matrix.shape != (len(units) + 1,) * 2:
+            return None
+        check_invertible(matrix, layer.name)
+    except (KeyError, TypeError, ValueError, ImageError):
+        return None
+    return Alignment(matrix, units, "affine")
 
 
 def _listed(names: Iterable[str]) -> str:
