@@ -4,7 +4,8 @@ In a real napari: the seconds from the tick of "Preview" to the layer, and from 
 the layer's new picture; how many previews a second one sees while scrolling through the phantom of
 MRI and PET, and how long the GUI thread was away meanwhile; then, in a run over 60 slices, how long
 it was away before there was a result and while napari added it, and how long it is away where napari
-alone adds such a layer. Needs a display or Xvfb.
+alone adds such a layer; at last, how long it is away while a pair is looked at that may be
+misaligned, and the seconds from Cancel to the end of an alignment. Needs a display or Xvfb.
 """
 
 import argparse
@@ -139,6 +140,37 @@ def gaps(shape):
     return seconds, np.sort(running)[::-1], adding.max(), np.diff(alone).max()
 
 
+def aligning(times=5):
+    """The GUI thread's absences in a look at a pair, sorted, its seconds, and those of each cancel."""
+    viewer = napari.Viewer(show=True)
+    _, widget = viewer.window.add_plugin_dock_widget("napari-gifnet", "GIFNet Fusion")
+    viewer.open_sample("napari-gifnet", "infrared_visible")
+    wait_for(lambda: widget.align.pair is not None)
+    wait_for(lambda: "Runs on" in widget.summary.value)
+    pause()
+    _, moving = widget.align.pair
+    look = widget.align._pair_look
+    wait_for(lambda: not look.busy)
+    moving.translate = (10, -14)
+    wait_for(lambda: look.busy)
+    start = time.perf_counter()
+    with heartbeat() as beats:
+        wait_for(lambda: not look.busy)
+        pause()
+    seconds = time.perf_counter() - start - 0.5
+    cancels = []
+    for k in range(times):
+        widget.align.align_button.click()
+        turn = time.perf_counter() + 0.3 + k
+        wait_for(lambda turn=turn: time.perf_counter() > turn or widget._run is None)
+        start = time.perf_counter()
+        widget.footer.cancel_button.click()
+        wait_for(lambda: widget._run is None)
+        cancels.append(time.perf_counter() - start)
+    viewer.close()
+    return np.sort(np.diff(beats))[::-1], seconds, cancels
+
+
 def pause():
     """Let Qt work for half a second."""
     end = time.perf_counter() + 0.5
@@ -151,9 +183,13 @@ def main():
     parser.add_argument("--side", type=int, default=1024, help="of the previewed pair")
     parser.add_argument("--stack", type=int, nargs=3, default=(60, 128, 128))
     parser.add_argument("--models", nargs="+", default=["gifnet-bands", "gifnet"])
+    parser.add_argument("--align", action="store_true", help="only alignment")
     arguments = parser.parse_args()
 
     print(f"Machine: {machine('cpu')}; napari {napari.__version__}.")
+    if arguments.align:
+        tell_aligning()
+        return
     for model in arguments.models:
         ticks, again, sentence = preview_seconds(arguments.side, model)
         print(
@@ -177,6 +213,18 @@ def main():
     print(
         f"While napari added the layer it was away for {adding * 1e3:.0f} ms; where napari adds such "
         f"a layer alone, for {alone * 1e3:.0f} ms."
+    )
+    tell_aligning()
+
+
+def tell_aligning():
+    """Print what was measured of alignment."""
+    away, seconds, cancels = aligning()
+    print(
+        f"A look at a pair of 480×640 took {seconds:.1f} s; the GUI thread was away for at most "
+        f"{away[0] * 1e3:.0f} ms, {(away > 0.05).sum()} times longer than 50 ms. An alignment ended "
+        f"{max(cancels):.2f} s after Cancel at most, {np.median(cancels):.2f} s in the median of "
+        f"{len(cancels)}."
     )
 
 

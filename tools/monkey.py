@@ -46,6 +46,8 @@ class Monkey:
             *[self.move_a_slider] * 6,
             *[self.run] * 3,
             *[self.cancel] * 2,
+            *[self.align] * 2,
+            self.undo,
             self.rename_a_layer,
             self.select_a_layer,
             self.look_at_the_result,
@@ -79,6 +81,9 @@ class Monkey:
             **{n: c for n, c in widget.options.controls.items() if n not in ("device", "level")},
             **{f"open {name}": group for name, group in widget.options.groups.items()},
             "method": widget.result.method,
+            "kind": widget.align.kind,
+            "moves": widget.align.moves,
+            "show": widget.align.look,
         }
         name = self.random.choice(list(controls))
         control = controls[name]
@@ -185,6 +190,17 @@ class Monkey:
     def cancel(self):
         """Press Cancel."""
         self.widget.footer.cancel_button.click()
+
+    def align(self):
+        """Press Align, or Move anyway."""
+        panel = self.widget.align
+        offered = panel.anyway_button.isVisibleTo(self.widget)
+        (panel.anyway_button if offered else panel.align_button).click()
+
+    def undo(self):
+        """Press Undo."""
+        if self.widget.align.undo_button.isVisibleTo(self.widget):
+            self.widget.align.undo_button.click()
 
     def compare(self):
         """Press Compare, and Copy."""

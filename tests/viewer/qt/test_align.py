@@ -1,6 +1,7 @@
 """Layers laid on each other in the dock: moved, taken back, judged, saved, warned about."""
 
 import sys
+import threading
 import time
 
 import numpy as np
@@ -127,6 +128,35 @@ def test_cancel_within_half_a_second_moves_nothing(aligned_dock, qtbot):
     assert widget.status.value == "Cancelled; nothing was moved."
     assert (viewer.layers["modality"].affine.affine_matrix == np.eye(3)).all()
     assert widget.align.align_button.isEnabled()
+
+
+def test_cancel_does_not_wait_for_a_thread_that_cannot_stop(aligned_dock, qtbot, monkeypatch):
+    from napari_gifnet.viewer.layers import align_job
+
+    go_on, ended = threading.Event(), threading.Event()
+    find = align_job.find
+
+    def slow(*given):
+        go_on.wait(30)
+        ended.set()
+        return find(*given)
+
+    monkeypatch.setattr(align_job, "find", slow)
+    viewer, widget = aligned_dock
+    widget.align.align_button.click()
+    start = time.monotonic()
+    widget.footer.cancel_button.click()
+    qtbot.waitUntil(lambda: widget._run is None, timeout=60_000)
+    assert time.monotonic() - start < 1.0
+    assert not ended.is_set()
+    assert widget.status.value == "Cancelled; nothing was moved."
+    assert widget.align.align_button.isEnabled()
+    go_on.set()
+    qtbot.waitUntil(ended.is_set, timeout=10_000)
+    qtbot.wait(200)
+    assert (viewer.layers["modality"].affine.affine_matrix == np.eye(3)).all()
+    tasks = viewer.window._task_status_manager
+    qtbot.waitUntil(lambda: not tasks.is_busy(), timeout=60_000)
 
 
 def test_a_dock_that_is_closed_and_opened_finds_the_run_and_what_came_of_it(

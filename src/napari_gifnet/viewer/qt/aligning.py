@@ -6,17 +6,21 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
+from qtpy.QtCore import QTimer
 
 from napari_gifnet.errors import GIFNetError
 from napari_gifnet.viewer.layers.align_job import AlignJob, Outcome, StackAlignJob
 from napari_gifnet.viewer.layers.moves import history_of
 
 from .background import BackgroundRun
-from .runs import ViewerRun, bare, start_run
+from .runs import _RUNS, ViewerRun, bare, start_run
 from .texts import duration_text
 
 if TYPE_CHECKING:
     import napari
+
+PATIENCE_MS = 300
+"""After Cancel: a thread that imports or reads meanwhile is left to end by itself."""
 
 _OUTCOMES: weakref.WeakKeyDictionary[Any, Outcome] = weakref.WeakKeyDictionary()
 
@@ -49,6 +53,16 @@ class AlignRun(ViewerRun):
     def seconds_left(self) -> float | None:
         """Nobody knows how long a search will take."""
         return None
+
+    def cancel(self) -> None:
+        """Stop; nothing is moved."""
+        super().cancel()
+        QTimer.singleShot(PATIENCE_MS, self._give_up)
+
+    def _give_up(self) -> None:
+        if self in _RUNS:
+            self._run.abandon()
+            self._on_ended()
 
     def _on_succeeded(self, result: Any) -> None:
         try:

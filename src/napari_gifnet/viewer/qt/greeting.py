@@ -17,8 +17,8 @@ PLUGIN = "napari-gifnet"
 
 WORDS = (
     "Fuse two images of one scene into one that shows what both show, or a stack of focus planes or "
-    "exposures into one picture.\n\nOpen your images, or drop them onto the canvas; they must lie on "
-    "each other. Or try a sample:"
+    "exposures into one picture.\n\nOpen your images, or drop them onto the canvas; Align lays them on "
+    "each other where they do not yet. Or try a sample:"
 )
 
 
