@@ -58,6 +58,17 @@ def every_state(viewer, widget, qtbot, add_pair, add_stack, run_to_the_end):
         group.value = True
     qtbot.wait(50)
     yield "options"
+    widget.align.align_button.click()
+    qtbot.waitUntil(lambda: widget._run is None, timeout=60_000)
+    assert "not moved" in widget.align.said.value
+    widget.align.group.value = True
+    widget.align.look.value = "wipe"
+    for button in (widget.align.undo_button, widget.align.anyway_button):
+        button.setVisible(True)
+    qtbot.wait(50)
+    yield "alignment"
+    widget.align.look.value = "layers"
+    widget.align.group.value = False
     widget.model.model.value = "from a file …"
     qtbot.wait(50)
     yield "a checkpoint"
