@@ -428,6 +428,24 @@ def test_the_planes_of_a_stack_are_aligned_in_a_new_layer_and_taken_back(dock, q
     assert widget.align.kind.value == "rigid"
 
 
+def test_the_copied_code_aligns_a_stack_again(dock, align, run_to_the_end):
+    viewer, widget = dock
+    scene = picture(SIDE + 20)
+    planes = np.stack([scene[3 * k : SIDE + 3 * k, 2 * k : SIDE + 2 * k] for k in range(2)])
+    viewer.add_image(planes, name="planes")
+    widget.layers.task.value = "focus_stack"
+    widget.align.kind.value = "shift"
+    align(widget)
+    widget.model.model.value = "gifnet-bands"
+    run_to_the_end(widget)
+    fused = viewer.layers[-1]
+    record = fused.metadata["napari_gifnet"]
+    assert len(record["inputs"][0]["stack_alignment"]["matrices"]) == 2
+    viewer.layers.remove("planes aligned")
+    exec(as_python(record), {"viewer": viewer})
+    assert np.array_equal(viewer.layers[-1].data, fused.data, equal_nan=True)
+
+
 def test_align_two_selected_layers_without_the_dock(make_napari_viewer, qtbot):
     from napari_gifnet.viewer.qt import commands
 

@@ -60,6 +60,7 @@ def as_python(record: Record) -> str:
             *(_comment(f"{each['layer']}: {each['path']}") for each in inputs if each["path"]),
             f"from napari_gifnet.viewer import {function}",
             "",
+            *(line for each in inputs for line in _align_again(each)),
             *(
                 f"{layer}.{look} = {each[look]!r}"
                 for layer, each in zip(layers, inputs, strict=True)
@@ -161,6 +162,21 @@ def _place_again(layer: str, alignment: Record) -> list[str]:
     affine = np.array(alignment["affine"], float).tolist()
     how = f"{alignment['transform']}, moved by {alignment['movement'] or 'a transform of a file'}"
     return [_comment(f"aligned: {how}"), f"{layer}.affine = {affine!r}"]
+
+
+def _align_again(facts: Record) -> list[str]:
+    """Return the lines that make a layer of aligned planes again, where it is not there."""
+    found = facts.get("stack_alignment")
+    if not found:
+        return []
+    options = ", ".join(f"{name}={found[name]!r}" for name in ("transform", "axis", "reference"))
+    return [
+        f"if {facts['layer']!r} not in viewer.layers:",
+        "    from napari_gifnet.viewer import align_stack",
+        f"    aligned = align_stack(viewer.layers[{found['layer']!r}], {options})",
+        f"    aligned.name = {facts['layer']!r}",
+        "    viewer.add_layer(aligned)",
+    ]
 
 
 def _keywords(record: Record) -> dict[str, Any]:

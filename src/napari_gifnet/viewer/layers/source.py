@@ -107,6 +107,7 @@ def read_layer(layer: Image, level: int, look: Look) -> Source:
             "colormap": None if look.colormap is None else look.colormap.name,
             "gamma": look.gamma,
             **alignment_of(layer),
+            **stack_alignment_of(layer),
         },
         owner=owner,
     )
@@ -126,6 +127,23 @@ def alignment_of(layer: Image) -> dict[str, Any]:
     return {
         "alignment": {"transform": kind, "movement": movement, "affine": affine.tolist()},
     }
+
+
+def stack_alignment_of(layer: Image) -> dict[str, Any]:
+    """Return how the planes of a stack were aligned, if that is what made the layer."""
+    record = layer.metadata.get("napari_gifnet")
+    found: Any = record.get("alignment") if isinstance(record, Mapping) else None
+    try:
+        facts = {
+            "layer": str(found["layer"]),
+            "transform": check_kind(found["transform"]),
+            "axis": int(found["axis"]),
+            "reference": int(found["reference"]),
+            "matrices": np.array(found["matrices"], np.float64).tolist(),
+        }
+    except (KeyError, TypeError, ValueError):  # a layer's own, or a file's, which may say anything
+        return {}
+    return {"stack_alignment": facts}
 
 
 def check_layer(layer: Any) -> None:
