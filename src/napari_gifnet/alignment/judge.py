@@ -1,6 +1,6 @@
 """Whether a transform that was found can be trusted, and the sentence that says so.
 
-The thresholds were set on training pictures, on which `benchmarks/align.py` makes no table.
+The thresholds were set on training pictures, on which `python benchmarks/align` makes no table.
 """
 
 from __future__ import annotations

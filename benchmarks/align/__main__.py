@@ -1,8 +1,8 @@
 """How well two images are aligned: pairs moved by a known amount, pairs at rest, and pairs of nothing.
 
-    python benchmarks/align.py --output align.md --cases align.jsonl
-    python benchmarks/align.py --sets phantom lytro --count 4
-    python benchmarks/align.py --look --sets lytro still_lytro
+    python benchmarks/align --output align.md --cases align.jsonl
+    python benchmarks/align --sets phantom lytro --count 4
+    python benchmarks/align --look --sets lytro still_lytro
 
 A case is right if it is trusted and near enough, on average over the head's voxels or a 7×7 grid of
 the picture. Cases that `--cases` holds are not done again. The sets are described in `align_cases.py`.

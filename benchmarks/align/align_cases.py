@@ -1,6 +1,6 @@
 """Pairs that were moved by a known amount, and pairs that nothing should be made of.
 
-For `benchmarks/align.py`. Each case is two images with their grids, and the transform that takes the
+For `python benchmarks/align`. Each case is two images with their grids, and the transform that takes the
 moving image's world back to where it belongs. The pictures are those of `../shared/data`; the phantom
 is the sample that ships.
 """
@@ -22,7 +22,7 @@ from napari_gifnet.planes.color import luma
 
 Pair = tuple[str, np.ndarray, np.ndarray]
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 @dataclass(frozen=True, eq=False)
