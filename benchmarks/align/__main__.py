@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from align_cases import SETS, Case
+
 from napari_gifnet import align, looks_misaligned
 
 NEAR = {
