@@ -220,7 +220,7 @@ except ImportError as error:
     assert done.stdout.startswith(
         "a is of type Array and would be read plane by plane, for which dask"
     )
-    assert "install dask[array]" in done.stdout
+    assert "pip install 'napari-gifnet[dask]'" in done.stdout
     assert done.stdout.count("\n") == 1
 
 
