@@ -95,5 +95,6 @@ def test_each_picture_has_its_command(page):
     """On its page, or in CONTRIBUTING.md as the README's, which the first page shows, too."""
     text = (DOCS / page).read_text(encoding="utf-8")
     if set(re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)) - {"readme.png"}:
-        (tool,) = set(re.findall(r"python (tools/\w+\.py)", text))
-        assert (DOCS.parent / tool).is_file()
+        tools = set(re.findall(r"python (tools/\w+\.py)", text))
+        assert tools
+        assert all((DOCS.parent / tool).is_file() for tool in tools)
