@@ -32,6 +32,10 @@ def gifnet(*arguments):
     return done.stdout
 
 
+def with_profile(profile):
+    return [(34675, 7, len(profile), profile, True)]
+
+
 def scene(seed=0, dtype=np.uint8, channels=()):
     return np.random.default_rng(seed).integers(1, 200, (40, 50, *channels)).astype(dtype)
 
@@ -89,7 +93,7 @@ def test_places_that_contradict_each_other_are_said():
 def test_the_profile_of_the_image_in_colour_is_kept(source, out):
     colors = scene(channels=(3,))
     if source == "c.tif":
-        tifffile.imwrite(source, colors, iccprofile=SRGB, photometric="rgb")
+        tifffile.imwrite(source, colors, extratags=with_profile(SRGB), photometric="rgb")
     else:
         Image.fromarray(colors).save(source, icc_profile=SRGB)
     write("gray.png", scene(1), "YX")
@@ -100,7 +104,7 @@ def test_the_profile_of_the_image_in_colour_is_kept(source, out):
 
 
 def test_a_profile_of_gray_is_kept_for_gray():
-    tifffile.imwrite("a.tif", scene(), iccprofile=GRAY, photometric="minisblack")
+    tifffile.imwrite("a.tif", scene(), extratags=with_profile(GRAY), photometric="minisblack")
     gifnet("enhance", "a.tif", "--model", "mean", "-o", "out.tif")
     assert read("out.tif").profile == GRAY
 
@@ -108,7 +112,10 @@ def test_a_profile_of_gray_is_kept_for_gray():
 def test_deep_colours_in_a_png_lose_their_profile_and_say_so():
     pytest.importorskip("imagecodecs")
     tifffile.imwrite(
-        "c.tif", scene(dtype=np.uint16, channels=(3,)), iccprofile=SRGB, photometric="rgb"
+        "c.tif",
+        scene(dtype=np.uint16, channels=(3,)),
+        extratags=with_profile(SRGB),
+        photometric="rgb",
     )
     with pytest.warns(UserWarning, match="without the colour profile, which it cannot hold"):
         write("out.png", read("c.tif").data, "YXS", like=read("c.tif"))

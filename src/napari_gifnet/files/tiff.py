@@ -272,7 +272,7 @@ def write_tiff(
         "extratags": tags_for_writing(like.tags, data.dtype),
     }
     if profile := fitting_profile(like.profile, axes.endswith("S")):
-        options["iccprofile"] = profile
+        options["extratags"] += [(PROFILE, 7, len(profile), profile, True)]
     if axes.endswith("S") and data.shape[-1] == 4:
         options["extrasamples"] = ["unassalpha"]
     metadata: dict[str, Any] = {"axes": axes}

@@ -26,8 +26,8 @@ def histogram(values: np.ndarray) -> np.ndarray:
     Examples
     --------
     >>> counts, lows, highs = histogram(np.array([0, 0.5, 0.5]))
-    >>> counts[[0, BINS // 2]], lows[0], highs[BINS // 2]
-    (array([1., 2.]), np.float64(0.0), np.float64(0.5))
+    >>> counts[[0, BINS // 2]], float(lows[0]), float(highs[BINS // 2])
+    (array([1., 2.]), 0.0, 0.5)
     """
     ordered = np.sort(np.asarray(values, np.float64), axis=None)
     bins = _bins(ordered)
