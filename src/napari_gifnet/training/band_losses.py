@@ -102,16 +102,14 @@ def _of_pair(fused: Tensor, a: Tensor, b: Tensor) -> dict[str, Tensor]:
         "gradient": losses.gradient_distance(losses.stronger_gradient(a, b), fused),
         "intensity": (losses.blur(fused, 11) - target).abs().mean((1, 2, 3)),
         "relief": missing_relief(a, b, fused),
-        "faint_relief": missing_relief(a, b, fused, faint=True),
     }
 
 
-def missing_relief(a: Tensor, b: Tensor, fused: Tensor, *, faint: bool = False) -> Tensor:
+def missing_relief(a: Tensor, b: Tensor, fused: Tensor) -> Tensor:
     """Which share of the plain mean's contrast between regions of some 10 to 50 pixels is lost, (N,).
 
     A fifth may be lost. So a region of low uptake stands out from its surroundings even where the other
-    plane is brighter, and a dim plane is not drowned. Shares are those of the whole plane, or, so that
-    faint contrasts beside strong ones count as much, the mean of those of each place.
+    plane is brighter, and a dim plane is not drowned.
     """
 
     def relief(x: Tensor) -> Tensor:
@@ -120,6 +118,4 @@ def missing_relief(a: Tensor, b: Tensor, fused: Tensor, *, faint: bool = False) 
 
     wanted = relief((a + b) / 2)
     missing = (0.8 * wanted.abs() - wanted.sign() * relief(fused)).relu()
-    if faint:
-        return (missing / (wanted.abs() + 4 / 255)).mean((1, 2, 3))
     return missing.mean((1, 2, 3)) / (wanted.abs().mean((1, 2, 3)) + 0.002)

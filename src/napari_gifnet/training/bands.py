@@ -94,7 +94,6 @@ class BandRun:
             "gradient": 10.0,
             "intensity": 1.0,
             "relief": 20.0,
-            "faint_relief": 0.0,
             "beyond": 24.0,
             "invented": 30.0,
         }
