@@ -9,6 +9,7 @@ from napari_gifnet import enhance, fuse, fuse_stack
 from napari_gifnet.backend import Backend
 from napari_gifnet.errors import ImageError, OptionError
 from napari_gifnet.files.samples import load_depth, load_sample
+from napari_gifnet.fuser import Wanted
 from napari_gifnet.fusers import open_fuser
 from napari_gifnet.planes.job import resolve
 from napari_gifnet.planes.request import request_of_stack
@@ -128,6 +129,15 @@ def test_dask_gives_what_numpy_gives(stack, options):
     np.testing.assert_array_equal(lazy_index.compute(scheduler="threads"), index)
 
 
+def test_an_index_takes_memory_only_where_it_is_wanted(stack, random_bands):
+    fuser = open_fuser(random_bands, Backend("cpu", "float32"))
+    (plain,) = fuser.fuse_planes([list(stack)], 1)
+    (indexed,) = fuser.fuse_planes([list(stack)], 1, wanted=Wanted(indexed=True))
+    assert plain.index is None
+    assert indexed.index.shape == (HEIGHT, WIDTH)
+    np.testing.assert_array_equal(plain.plane, indexed.plane)
+
+
 def test_nan_stays_nan(stack, options):
     holed = stack.copy()
     holed[1, 5, 6] = np.nan
@@ -144,6 +154,7 @@ def test_colour_comes_from_the_plane_that_a_pixel_comes_from(options):
     assert fused.shape == (HEIGHT, WIDTH, 3)
     reddish = fused[..., 0] > fused[..., 2]
     np.testing.assert_array_equal(reddish, index < 0.5)
+    np.testing.assert_array_equal(fuse_stack(tinted, **options), fused)  # nobody asks for the index
     assert fuse_stack(tinted, color="gray", **options).shape == (HEIGHT, WIDTH)
 
 

@@ -26,6 +26,7 @@ FLOORS = [
     {"checkpoints"},
     {"models"},
     {"baselines"},
+    {"fuser"},
     {"fusers"},
     {"locality"},
     {"lazy"},

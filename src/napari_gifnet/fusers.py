@@ -1,12 +1,11 @@
-"""What makes one plane of several: the protocol, and a fuser by the name of a model or a method."""
+"""The fusers: models on their engines, rules without a network; and each by its name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from .backend import Backend
 from .baselines import BASELINES, Rule
 from .checkpoints import BANDS
 from .errors import OptionError
+from .fuser import Fused, Fuser, Part, Stack, Wanted
 from .models import Model, load_model
 from .planes.job import Job, sampled_indices
 from .progress import Progress, share_of
@@ -23,73 +23,6 @@ if TYPE_CHECKING:
     from .engine.moments import Moments
     from .network import GIFNet
     from .network.bands import GIFNetBands
-
-Part = tuple[slice, slice]
-"""Rows and columns of a cut of planes."""
-
-Stack = Sequence[np.ndarray]
-"""The planes (Y, X) in [0, 1] that one plane is made of; one alone is enhanced."""
-
-
-class Fuser(Protocol):
-    """Makes one plane of several, for any number of places of a stack.
-
-    Attributes
-    ----------
-    normalizes : bool
-        It has statistics that planes of a stack may share.
-    indexes : bool
-        It tells which of its planes a pixel comes from.
-    notes : list of str
-        What was done about a lack of memory, a sentence each.
-    summary : str
-        Which method, with which weights, where it runs and why.
-    facts : dict
-        The same as plain values, for the record of a result.
-    """
-
-    normalizes: bool
-    indexes: bool
-
-    @property
-    def notes(self) -> list[str]: ...
-
-    @property
-    def summary(self) -> str: ...
-
-    @property
-    def facts(self) -> dict[str, Any]: ...
-
-    def fuse_planes(
-        self,
-        stacks: Iterable[Stack],
-        count: int,
-        progress: Progress | None = None,
-        statistics: Statistics | None = None,
-        task: str | None = None,
-    ) -> Iterator[Fused]:
-        """Yield what each of `count` stacks is fused to; `task` names the preset, if there is one."""
-
-    def gather_statistics(
-        self, stacks: Callable[[], Iterable[Stack]], count: int, progress: Progress | None = None
-    ) -> Statistics:
-        """Return the statistics that several stacks share."""
-
-    def fuse_part(
-        self, stack: Stack, part: Part, statistics: Statistics | None, task: str | None = None
-    ) -> Fused:
-        """Return a part of what a stack of cuts is fused to; `Locality` says how they are cut."""
-
-    def release(self) -> None:
-        """Give the device's memory back; the fuser can still be used."""
-
-
-@dataclass(frozen=True)
-class Fused:
-    """A fused plane (Y, X), float32 in [0, 1], and the position among the planes of each pixel."""
-
-    plane: np.ndarray
-    index: np.ndarray | None = None
 
 
 class _ModelFuser:
@@ -154,7 +87,7 @@ class PairFuser(_ModelFuser):
         count: int,
         progress: Progress | None = None,
         statistics: Statistics | None = None,
-        task: str | None = None,
+        wanted: Wanted = Wanted(),  # noqa: B008
     ) -> Iterator[Fused]:
         """Yield the fused plane of each stack."""
         stacks = iter(stacks)
@@ -187,7 +120,11 @@ class PairFuser(_ModelFuser):
         return self.engine.gather_statistics(lambda: _pairs(stacks()), count, progress)
 
     def fuse_part(
-        self, stack: Stack, part: Part, statistics: Statistics | None, task: str | None = None
+        self,
+        stack: Stack,
+        part: Part,
+        statistics: Statistics | None,
+        wanted: Wanted = Wanted(),  # noqa: B008
     ) -> Fused:
         """Return a part of what a pair of cuts is fused to."""
         a, b = stack[0], stack[-1]
@@ -236,17 +173,23 @@ class BandFuser(_ModelFuser):
         count: int,
         progress: Progress | None = None,
         statistics: Any = None,
-        task: str | None = None,
+        wanted: Wanted = Wanted(),  # noqa: B008
     ) -> Iterator[Fused]:
-        """Yield the fused plane of each stack, and where it comes from."""
-        for fused in self.engine.fuse_planes(stacks, count, progress, task):
+        """Yield the fused plane of each stack, and where it comes from if that is wanted."""
+        task, indexed = wanted.task, wanted.indexed
+        for fused in self.engine.fuse_planes(stacks, count, progress, task, indexed=indexed):
             yield Fused(fused.plane, fused.index)
 
     def fuse_part(
-        self, stack: Stack, part: Part, statistics: Any, task: str | None = None
+        self,
+        stack: Stack,
+        part: Part,
+        statistics: Any,
+        wanted: Wanted = Wanted(),  # noqa: B008
     ) -> Fused:
-        """Return a part of what a stack of cuts is fused to, and where it comes from."""
-        (fused,) = self.engine.fuse_planes([stack], 1, None, task, _region(part))
+        """Return a part of what a stack of cuts is fused to, and where it comes from if that is wanted."""
+        made = self.engine.fuse_planes([stack], 1, None, wanted.task, _region(part), wanted.indexed)
+        (fused,) = made
         return Fused(fused.plane, fused.index)
 
     def gather_statistics(self, stacks: Any, count: int, progress: Any = None) -> Statistics:
@@ -296,7 +239,7 @@ class RuleFuser:
         count: int,
         progress: Progress | None = None,
         statistics: Any = None,
-        task: str | None = None,
+        wanted: Wanted = Wanted(),  # noqa: B008
     ) -> Iterator[Fused]:
         """Yield the fused plane of each stack."""
         report = progress or (lambda done, total: None)
@@ -306,7 +249,11 @@ class RuleFuser:
         report(count, count)
 
     def fuse_part(
-        self, stack: Stack, part: Part, statistics: Any, task: str | None = None
+        self,
+        stack: Stack,
+        part: Part,
+        statistics: Any,
+        wanted: Wanted = Wanted(),  # noqa: B008
     ) -> Fused:
         """Return a part of what a stack of cuts is fused to."""
         return Fused(np.clip(self.rule(*stack)[part], 0, 1))
@@ -358,6 +305,11 @@ def open_fuser(
         return RuleFuser(model, BASELINES[model])
     loaded = find_model(model, progress)
     return (BandFuser if loaded.architecture == BANDS else PairFuser)(loaded, backend)
+
+
+def wanted_of(job: Job, fuser: Fuser, with_index: bool = False) -> Wanted:
+    """Return what a job asks of a fuser; `with_index` if the result's index is kept."""
+    return Wanted(job.task_name, fuser.indexes and (with_index or job.colors_by_place))
 
 
 def require_index(fuser: Fuser) -> None:

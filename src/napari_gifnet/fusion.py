@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .backend import Backend
-from .fusers import Fuser, Stack, gather_normalization, open_fuser, require_index
+from .fuser import Fuser, Stack
+from .fusers import gather_normalization, open_fuser, require_index, wanted_of
 from .lazy import fuse_lazily
 from .models import STACK_MODEL
 from .planes.color import ColorPolicy
@@ -382,18 +383,16 @@ def _run(
             yield job.lumas(planes)
 
     empty = [True] * len(job.inputs)
-    made = fuser.fuse_planes(stacks(), job.count, report, statistics, job.task_name)
+    wanted = wanted_of(job, fuser, with_index=index is not None)
+    made = fuser.fuse_planes(stacks(), job.count, report, statistics, wanted)
     for fused, place in zip(made, np.ndindex(job.leading), strict=True):
         planes = in_the_making.popleft()
         result[place] = from_unit(job.picture(fused.plane, planes, fused.index), job.dtype)
         if index is not None:
             index[place] = fused.index
         if any(empty):
-            masks = (plane.invalid for plane in planes)
-            empty = [
-                was and mask is not None and bool(mask.all())
-                for was, mask in zip(empty, masks, strict=True)
-            ]
+            gone = (plane.invalid is not None and plane.invalid.all() for plane in planes)
+            empty = [was and bool(now) for was, now in zip(empty, gone, strict=True)]
     for image, is_empty in zip(job.inputs, empty, strict=True):
         if is_empty:
             raise nothing_finite(image.label)

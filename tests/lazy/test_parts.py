@@ -9,6 +9,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from napari_gifnet.backend import Backend
+from napari_gifnet.fuser import Wanted
 from napari_gifnet.fusers import open_fuser
 from napari_gifnet.lazy.areas import Areas, joined
 from napari_gifnet.locality import locality_of
@@ -102,10 +103,11 @@ def test_bands_in_parts(random_bands):
     """Of rows alone, so that the planes may be narrow."""
     fuser, locality = open_fuser(random_bands, CPU), locality_of(random_bands, 2)
     stack = planes(700, 64)
-    (whole,) = fuser.fuse_planes([stack], 1)
+    wanted = Wanted(indexed=True)
+    (whole,) = fuser.fuse_planes([stack], 1, wanted=wanted)
     areas = Areas([0, 331, 340, 700], [0, 50, 64])
     for key, cut in parts(areas, locality, locality.halo):
-        made = fuser.fuse_part([p[cut.rows, cut.columns] for p in stack], cut.part, None)
+        made = fuser.fuse_part([p[cut.rows, cut.columns] for p in stack], cut.part, None, wanted)
         np.testing.assert_allclose(made.plane, whole.plane[place(areas, key)], atol=1e-5)
         np.testing.assert_allclose(made.index, whole.index[place(areas, key)], atol=1e-4)
     assert cut.rows.start > 0

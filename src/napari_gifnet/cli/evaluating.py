@@ -19,7 +19,8 @@ from napari_gifnet.errors import ImageError, OptionError
 from napari_gifnet.files.formats import FORMATS, FileError, ImageFile, read
 from napari_gifnet.files.matching import align_axes, check_pixel_sizes
 from napari_gifnet.files.pairing import pair_folders
-from napari_gifnet.fusers import Fuser, open_fuser
+from napari_gifnet.fuser import Fuser
+from napari_gifnet.fusers import open_fuser
 from napari_gifnet.fusion import run
 from napari_gifnet.models import list_models
 from napari_gifnet.planes.image import ImagePlanes

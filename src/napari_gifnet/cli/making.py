@@ -12,7 +12,8 @@ from napari_gifnet import __version__
 from napari_gifnet.backend import Backend
 from napari_gifnet.errors import GIFNetError
 from napari_gifnet.files.formats import check_destination, check_format, write
-from napari_gifnet.fusers import Fuser, open_fuser, require_index
+from napari_gifnet.fuser import Fuser
+from napari_gifnet.fusers import open_fuser, require_index
 from napari_gifnet.fusion import run
 from napari_gifnet.planes.job import Job
 

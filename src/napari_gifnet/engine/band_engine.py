@@ -46,10 +46,19 @@ Planes = Sequence[np.ndarray]
 
 @dataclass(frozen=True)
 class Fused:
-    """A result and where it comes from, (H, W) float32 each."""
+    """A result and, if asked for, where it comes from, (H, W) float32 each."""
 
     plane: np.ndarray  # in [0, 1]
-    index: np.ndarray  # position among the planes
+    index: np.ndarray | None = None  # position among the planes
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is asked for of each stack; without a part, all of it."""
+
+    task: str | None
+    part: Region | None
+    indexed: bool
 
 
 class BandEngine:
@@ -113,6 +122,7 @@ class BandEngine:
         progress: Progress | None = None,
         task: str | None = None,
         part: Region | None = None,
+        indexed: bool = False,
     ) -> Iterator[Fused]:
         """Yield what each stack of planes is fused to.
 
@@ -128,6 +138,8 @@ class BandEngine:
             The preset that the planes are an example of; what is none of the network's is ignored.
         part : Region, optional
             Of the planes, what is wanted of the result; the pixels around it are only looked at.
+        indexed : bool
+            Whether the index is wanted, too.
 
         Raises
         ------
@@ -135,7 +147,7 @@ class BandEngine:
             The device failed, or its memory and the computer's did not suffice.
         """
         report = progress or (lambda done, total: None)
-        kind = task if task in TASKS else None
+        wanted = _Wanted(task if task in TASKS else None, part, indexed)
         self._move(choose_device(self.backend.device))
 
         def step(done: int, share: float) -> None:
@@ -145,7 +157,7 @@ class BandEngine:
         first, stacks = _peeked(stacks)
         small = first is not None and _pixels(first) <= PIXELS_OF_A_CORE
         if count > 1 and small and part is None:
-            yield from self._side_by_side(stacks, count, kind, step)
+            yield from self._side_by_side(stacks, count, wanted, step)
             return
         strips = max(1, self.tile_size or max(first[0].shape)) if first else 1
         with open_tile_threads(self.device, strips) as map_strips:
@@ -153,7 +165,7 @@ class BandEngine:
             try:
                 for done, planes in enumerate(stacks):
                     step(done, 0)
-                    yield self._recovering(planes, kind, partial(step, done), part)
+                    yield self._recovering(planes, wanted, partial(step, done))
             finally:
                 self._map_strips = map
 
@@ -161,14 +173,14 @@ class BandEngine:
         self,
         stacks: Iterable[Planes],
         count: int,
-        task: str | None,
+        wanted: _Wanted,
         step: Callable[[int, float], None],
     ) -> Iterator[Fused]:
         """Fuse small stacks, each on one core; of those that fail the reason is found alone."""
 
         def attempt(planes: Planes) -> tuple[Planes, Fused | None]:
             try:
-                return planes, self._fuse(planes, task, lambda share: None)
+                return planes, self._fuse(planes, wanted, lambda share: None)
             except (RuntimeError, MemoryError):
                 return planes, None
 
@@ -176,22 +188,16 @@ class BandEngine:
             step(0, 0)
             for done, (planes, fused) in enumerate(map_stacks(attempt, stacks)):
                 if fused is None:
-                    fused = self._recovering(planes, task, partial(step, done))
+                    fused = self._recovering(planes, wanted, partial(step, done))
                 step(done + 1, 0)
                 yield fused
 
-    def _recovering(
-        self,
-        planes: Planes,
-        task: str | None,
-        step: Callable[[float], None],
-        wanted: Region | None = None,
-    ) -> Fused:
+    def _recovering(self, planes: Planes, wanted: _Wanted, step: Callable[[float], None]) -> Fused:
         """Fuse one stack, in smaller and smaller tiles where memory runs out."""
         side = max(planes[0].shape)
         while True:
             try:
-                return self._fuse(planes, task, step, wanted)
+                return self._fuse(planes, wanted, step)
             except (RuntimeError, MemoryError) as error:
                 reason = str(error).strip().split("\n")[0] or type(error).__name__
                 if not is_out_of_memory(error):
@@ -219,32 +225,27 @@ class BandEngine:
         self.notes.append(note)
         warnings.warn(note, RuntimeWarning, stacklevel=2)
 
-    def _fuse(
-        self,
-        planes: Planes,
-        task: str | None,
-        step: Callable[[float], None],
-        wanted: Region | None = None,
-    ) -> Fused:
+    def _fuse(self, planes: Planes, wanted: _Wanted, step: Callable[[float], None]) -> Fused:
         height, width = planes[0].shape
         whole = Region(0, height, 0, width)
-        wanted = wanted or whole
-        size = wanted.height, wanted.width
-        fused = Fused(*(np.empty(size, np.float32) for _ in range(2)))
-        tiles = list(_tiles(_aligned(wanted, whole), self.tile_size))
+        inner = wanted.part or whole
+        made = [
+            np.empty((inner.height, inner.width), np.float32) for _ in range(1 + wanted.indexed)
+        ]
+        tiles = list(_tiles(_aligned(inner, whole), self.tile_size))
         for done, tile in enumerate(tiles):
 
             def part(share: float, done: int = done) -> None:
                 step((done + share) / len(tiles))
 
             around = tile.grown(HALO, whole)
-            made = self._fuse_region(planes, around, task, part)
-            tile = tile.clipped(wanted)
+            of_region = self._fuse_region(planes, around, wanted.task, part)
+            tile = tile.clipped(inner)
             rows, columns = tile.within(around)
-            for out, values in zip((fused.plane, fused.index), made, strict=True):
-                out[tile.within(wanted)] = values[0, 0, rows, columns].cpu().numpy()
-        np.clip(fused.plane, 0, 1, out=fused.plane)
-        return fused
+            for out, values in zip(made, of_region, strict=False):
+                out[tile.within(inner)] = values[0, 0, rows, columns].cpu().numpy()
+        np.clip(made[0], 0, 1, out=made[0])
+        return Fused(*made)
 
     def _fuse_region(
         self, planes: Planes, region: Region, task: str | None, part: Callable[[float], None]

@@ -18,7 +18,8 @@ import numpy as np
 
 from napari_gifnet.backend import Backend
 from napari_gifnet.errors import OptionError
-from napari_gifnet.fusers import Fused, Fuser, PairFuser, open_fuser, require_index
+from napari_gifnet.fuser import Fused, Fuser
+from napari_gifnet.fusers import PairFuser, open_fuser, require_index, wanted_of
 from napari_gifnet.planes.histograms import histogram, matched
 from napari_gifnet.planes.image import Index, Plane
 from napari_gifnet.planes.job import Job
@@ -197,10 +198,11 @@ def _fused(
         fuser = _last_fuser(shared.method.model, shared.backend)
         if shared.with_index:
             require_index(fuser)
+        wanted = wanted_of(job, fuser, shared.with_index)
         with gpu_lock(fuser.facts["device"]):
             if not cut.whole:
-                return fuser.fuse_part(lumas, cut.part, statistics, job.task_name)
-            (fused,) = fuser.fuse_planes([lumas], 1, None, statistics, job.task_name)
+                return fuser.fuse_part(lumas, cut.part, statistics, wanted)
+            (fused,) = fuser.fuse_planes([lumas], 1, None, statistics, wanted)
             return fused
 
 

@@ -216,7 +216,7 @@ class Job:
 
     def _colors(self, planes: Sequence[Plane], place: np.ndarray | None) -> np.ndarray:
         """Return the result's chroma (Y, X, 2): mixed by strength, or of where each pixel is from."""
-        if place is None or len(self.chroma) < len(planes):
+        if place is None or not self.colors_by_place:
             chromas = [planes[i].chroma for i in self.chroma if i not in self.weighed]
             if self.weighed:
                 weighed = [planes[i] for i in self.weighed]
@@ -230,6 +230,11 @@ class Job:
             share = np.maximum(0, 1 - np.abs(place - i))
             mixed += share[..., None] * cast("np.ndarray", plane.chroma)
         return mixed
+
+    @property
+    def colors_by_place(self) -> bool:
+        """Whether a pixel's colour is that of the input it comes from, where a fuser tells."""
+        return 1 < len(self.inputs) == len(self.chroma)
 
     def summary(self, before: Sequence[str] = (), after: Sequence[str] = ()) -> str:
         """Return one line for people: sizes, ranges and the colour rule.

@@ -8,7 +8,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from napari_gifnet.fusers import Fuser, gather_normalization
+from napari_gifnet.fuser import Fuser
+from napari_gifnet.fusers import gather_normalization
 from napari_gifnet.progress import Progress
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from napari_gifnet import __version__
 from .recipes import find_difference, why_no_command
 
 if TYPE_CHECKING:
-    from napari_gifnet.fusers import Fuser
+    from napari_gifnet.fuser import Fuser
 
     from .job import LayerJob
 

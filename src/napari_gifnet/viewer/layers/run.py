@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_gifnet.fusers import Fuser, open_fuser, require_index
+from napari_gifnet.fuser import Fuser
+from napari_gifnet.fusers import open_fuser, require_index
 from napari_gifnet.fusion import GATHERING, run
 from napari_gifnet.lazy import fuse_lazily
 from napari_gifnet.models import Model

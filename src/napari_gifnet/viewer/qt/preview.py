@@ -12,7 +12,8 @@ import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_gifnet.errors import GIFNetError
-from napari_gifnet.fusers import Fuser, open_fuser
+from napari_gifnet.fuser import Fuser
+from napari_gifnet.fusers import open_fuser
 from napari_gifnet.planes.image import SMALLEST_SIDE
 from napari_gifnet.viewer.layers.job import LayerJob
 from napari_gifnet.viewer.layers.run import LayerResult, run_plan
