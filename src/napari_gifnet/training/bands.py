@@ -5,22 +5,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from napari_gifnet.errors import CheckpointError, OptionError
+from napari_gifnet.errors import CheckpointError
 from napari_gifnet.network.bands import GIFNetBands
 
 from .band_losses import band_losses
 from .band_samples import BandBatch, make_batches
-from .loss_table import loss_table
 from .runs import read_runs, read_training_state
 from .scenes import Scenes, load_scenes
+from .steps import Report, runs_to_go_on_with, take_steps, write_state
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,13 @@ class BandTrainer:
         self.average = {k: v.clone() for k, v in self.network.state_dict().items()}
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=run.rate, betas=(0.9, 0.98))
 
+    @property
+    def total(self) -> int:
+        """Steps of the run."""
+        return self.run.steps
+
     def learning_rate(self) -> float:
+        """A short rise and a half cosine, and for the last part another one."""
         run, first = self.run, self.run.first_steps
         if self.step < first:
             rate = run.rate * min(1.0, (self.step + 1) / 100)
@@ -197,9 +202,7 @@ class BandTrainer:
             "step": self.step,
             "runs": json.dumps([describe_bands(self.run)]),
         }
-        half_made = path.with_suffix(".part")
-        torch.save(state, half_made)
-        half_made.replace(path)
+        write_state(path, state)
 
     def load(self, path: Path) -> None:
         """Go on from where `save` left off.
@@ -210,18 +213,7 @@ class BandTrainer:
             The checkpoint is of a run with other options, or of none that can go on.
         """
         state = read_training_state(path)
-        runs = json.loads(state.get("runs", "[]"))
-        if not runs or "network" not in state:
-            raise OptionError(
-                f"{path} is not of a run of the band network that can go on: expected one of this "
-                "version, or another folder."
-            )
-        for name, value in describe_bands(self.run).items():
-            if runs[-1].get(name, value) != value:
-                raise OptionError(
-                    f"{path} is of a run with {name}={runs[-1][name]!r}, not {value!r}: expected the "
-                    "same options, or another folder."
-                )
+        runs_to_go_on_with(path, state, describe_bands(self.run), "network")
         self.network.load_state_dict(state["network"])
         self.average = dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -272,7 +264,7 @@ def train_bands(
     device: str = "cpu",
     save_every: int = 200,
     stop_at: int | None = None,
-    progress: Callable[[int, int, dict[str, float]], None] | None = None,
+    progress: Report | None = None,
 ) -> Path:
     """Train the band network, or go on with a run that was interrupted.
 
@@ -306,22 +298,18 @@ def train_bands(
     checkpoint = output / "checkpoint.pt"
     scenes = load_scenes(Path(run.pairs) if run.pairs else None, [Path(p) for p in run.photographs])
     trainer = BandTrainer(run, scenes, device)
-    reached = 0
     if checkpoint.is_file():
         trainer.load(checkpoint)
-        reached = trainer.step
     output.mkdir(parents=True, exist_ok=True)
     (output / "run.json").write_text(json.dumps(describe_bands(run), indent=2))
-    start, end = time.perf_counter(), min(stop_at or run.steps, run.steps)
-    with loss_table(output / "losses.csv", list(run.weights), reached) as table:
-        while trainer.step < end:
-            parts = trainer.update()
-            table.add(trainer.step, time.perf_counter() - start, parts)
-            if trainer.step % save_every == 0 or trainer.step == end:
-                table.flush()
-                trainer.save(checkpoint)
-            if progress:
-                progress(trainer.step, run.steps, parts)
-    if trainer.step == run.steps:
+    take_steps(
+        trainer,
+        output,
+        [*run.weights],
+        save_every=save_every,
+        stop_at=stop_at,
+        progress=progress,
+    )
+    if trainer.step == trainer.total:
         export_bands(trainer.average, run, output / "gifnet-bands.safetensors")
     return checkpoint

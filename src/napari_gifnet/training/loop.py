@@ -9,26 +9,23 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from napari_gifnet.errors import OptionError
 from napari_gifnet.models import load_model
 from napari_gifnet.network import GIFNet
 from napari_gifnet.network.attention import DIM
 
 from . import fast_forward
 from .densenet import DenseFeatures, load_classifier
-from .loss_table import loss_table
 from .progress_plot import draw_progress
 from .recipes import dp_losses, faithful_losses, mm_losses
 from .runs import TrainingRun, describe, export, read_runs, read_training_state
 from .samples import Batch, Quadruple, make_batch, make_quadruple
 from .scenes import Scenes, load_scenes
+from .steps import Report, runs_to_go_on_with, take_steps, write_state
 
 
 class Trainer:
@@ -131,9 +128,7 @@ class Trainer:
             "step": self.step,
             "runs": json.dumps(self.runs),
         }
-        half_made = path.with_suffix(".part")
-        torch.save(state, half_made)
-        half_made.replace(path)
+        write_state(path, state)
 
     def load(self, path: Path) -> None:
         """Go on from where `save` left off.
@@ -144,19 +139,7 @@ class Trainer:
             The checkpoint is of a run with other options, or of none that can go on.
         """
         state = read_training_state(path)
-        if "runs" not in state:
-            raise OptionError(
-                f"{path} is not of a run that can go on: expected one of this version, "
-                "or another folder."
-            )
-        runs = json.loads(state["runs"])
-        for name, value in describe(self.run).items():
-            if runs[-1].get(name, value) != value:
-                raise OptionError(
-                    f"{path} is of a run with {name}={runs[-1][name]!r}, not {value!r}: expected the "
-                    "same options, or another folder."
-                )
-        self.runs = runs
+        self.runs = runs_to_go_on_with(path, state, describe(self.run), "model")
         self.network.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step = state["step"]
@@ -175,7 +158,7 @@ def train(
     device: str = "cpu",
     save_every: int = 200,
     stop_at: int | None = None,
-    progress: Callable[[int, int, dict[str, float]], None] | None = None,
+    progress: Report | None = None,
 ) -> Path:
     """Train a network, or go on with a run that was interrupted.
 
@@ -213,18 +196,15 @@ def train(
     output.mkdir(parents=True, exist_ok=True)
     (output / "run.json").write_text(json.dumps(dataclasses.asdict(run), indent=2))
     fixed = make_batch((run.seed, FIXED), scenes, run.shares, 8, run.side)
-    start, end = time.perf_counter(), stop_at or trainer.total
-    names = MM_DP if run.recipe == "paper" else [*run.weights]
-    with loss_table(output / "losses.csv", names, trainer.step) as table:
-        while trainer.step < end:
-            parts = trainer.update()
-            table.add(trainer.step, time.perf_counter() - start, parts)
-            if progress:
-                progress(trainer.step, trainer.total, parts)
-            if trainer.step % save_every == 0 or trainer.step == end:
-                table.flush()
-                trainer.save(checkpoint)
-                draw_progress(trainer.network, fixed, output)
+    take_steps(
+        trainer,
+        output,
+        MM_DP if run.recipe == "paper" else [*run.weights],
+        save_every=save_every,
+        stop_at=stop_at,
+        progress=progress,
+        saved=lambda: draw_progress(trainer.network, fixed, output),
+    )
     if trainer.step == trainer.total:
         export(trainer.network, trainer.runs, output / "gifnet.safetensors")
     return checkpoint
