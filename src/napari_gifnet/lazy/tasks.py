@@ -27,6 +27,7 @@ from napari_gifnet.planes.ranges import Policy, Range, combine, from_unit
 from napari_gifnet.planes.tasks import radiometric_base
 
 from .areas import Cut
+from .freed_memory import use_freed_memory_again
 from .gpu_lock import gpu_lock
 from .methods import Method
 
@@ -332,4 +333,5 @@ def _cropped(plane: Plane, part: tuple[slice, slice]) -> Plane:
 
 @lru_cache(maxsize=1)
 def _last_fuser(model: Any, backend: Backend) -> Fuser:
+    use_freed_memory_again()
     return open_fuser(model, backend)
