@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import CheckpointError
+from .errors import CheckpointError, unreadable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -97,7 +97,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     ):
         raise CheckpointError(
             f"{path} holds a {type(state).__name__} that is not a state dict of tensors; "
-            "expected a checkpoint."
+            "expected a checkpoint of GIFNet."
         )
     return dict(state)
 
@@ -153,7 +153,7 @@ def read_checkpoint(path: Path) -> Any:
             "PyTorch state dict of plain tensors."
         ) from error
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read ({error.strerror or error}).") from error
+        raise CheckpointError(unreadable(path, error.strerror or error)) from error
 
 
 def _check(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
@@ -162,7 +162,7 @@ def _check(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Pa
         if key not in state:
             raise CheckpointError(
                 f"{path} is not a GIFNet checkpoint: {key!r} is missing from its "
-                f"{len(state)} tensors."
+                f"{len(state)} tensors; choose one that is."
             )
         if state[key].shape != tensor.shape:
             raise CheckpointError(
@@ -170,10 +170,15 @@ def _check(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Pa
                 f"GIFNet expects {tuple(tensor.shape)}."
             )
         if not state[key].isfinite().all():
-            raise CheckpointError(f"{path} is damaged: {key!r} holds values that are not finite.")
+            raise CheckpointError(
+                f"{path} is damaged: {key!r} holds values that are not finite; fetch it again."
+            )
     unknown = sorted(set(state) - set(expected))
     if unknown:
-        raise CheckpointError(f"{path} is of another network: {unknown[0]!r} is no part of GIFNet.")
+        raise CheckpointError(
+            f"{path} is of another network: {unknown[0]!r} is no part of GIFNet; choose a checkpoint "
+            "of GIFNet."
+        )
 
 
 def _published_layers() -> dict[str, str]:
@@ -217,7 +222,9 @@ def _from_published(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor
 
     def take(key: str) -> Tensor:
         if key not in left:
-            raise CheckpointError(f"{path} is not a GIFNet checkpoint: {key!r} is missing from it.")
+            raise CheckpointError(
+                f"{path} is not a GIFNet checkpoint: {key!r} is missing from it; choose one that is."
+            )
         return left.pop(key)
 
     ours = {
@@ -234,6 +241,7 @@ def _from_published(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor
         take(f"{swin}.blocks.{i}.attn.attn.relative_positions")  # a constant; ours computes it
     if left:
         raise CheckpointError(
-            f"{path} is of another network: {sorted(left)[0]!r} is no part of GIFNet."
+            f"{path} is of another network: {sorted(left)[0]!r} is no part of GIFNet; choose a "
+            "checkpoint of GIFNet."
         )
     return ours

@@ -35,3 +35,8 @@ class MissingDependencyError(GIFNetError, ImportError):
 
 class Cancelled(GIFNetError):
     """Raise this inside a progress callback to stop the run."""
+
+
+def unreadable(path: object, reason: object) -> str:
+    """The message of a file or folder that cannot be read."""
+    return f"{path} cannot be read: {reason}; check its name, and that you may read it."

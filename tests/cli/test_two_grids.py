@@ -254,7 +254,7 @@ def test_volumes_far_from_each_other(phantom, tmp_path):
     shift[0, 3] = 900
     files = [save(tmp_path / "pet.nii", pet, shift @ affine), save(tmp_path / "mri.nii", *mri)]
     told = gifnet("fuse", *files, "--model", "mean", "-o", tmp_path / "f.nii", code=2)
-    assert "the images do not overlap: 'pet' spans axis z: " in told
+    assert "The images do not overlap: 'pet' spans axis z: " in told
     assert not (tmp_path / "f.nii").exists()
 
 

@@ -226,7 +226,7 @@ def test_several_threads_at_once():
 def test_what_is_refused():
     source = grid((8, 9, 10))
     values = np.zeros((8, 9, 10))
-    with pytest.raises(OptionError, match="interpolation order 2"):
+    with pytest.raises(OptionError, match="Interpolation order 2"):
         Resampled(values, source, source, order=2)
     with pytest.raises(OptionError, match="one and the same"):
         Resampled(values, source, source, axes=(1, -2))

@@ -106,7 +106,7 @@ def test_levels_fill_the_same_part_of_the_world(level):
 
 
 def test_a_level_that_is_not_there():
-    with pytest.raises(OptionError, match="no level 1; choose one of 0 to 0"):
+    with pytest.raises(OptionError, match="no level 1: expected one of 0 to 0"):
         WorldGrid.from_layer(image(), 1)
 
 
@@ -247,7 +247,7 @@ def test_other_voxels_in_the_same_place():
 
 
 def test_an_unknown_choice():
-    with pytest.raises(OptionError, match="'c' is unknown; choose 'a', 'b' or 'finer'"):
+    with pytest.raises(OptionError, match="grid='c' is unknown: expected 'a', 'b' or 'finer'"):
         common_grid(grid(), grid(), "c")
 
 

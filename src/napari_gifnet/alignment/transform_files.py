@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_gifnet.errors import AlignmentError, ImageError
+from napari_gifnet.errors import AlignmentError, ImageError, unreadable
 from napari_gifnet.grids.placement import as_units, check_invertible
 
 from .mutual import import_simpleitk
@@ -48,7 +48,9 @@ def write_matrix(path: Path, matrix: Matrix, units: Sequence[str]) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise AlignmentError(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise AlignmentError(
+            f"{path} cannot be written: {error.strerror or error}; choose another place."
+        ) from error
 
 
 def read_matrix(path: Path) -> tuple[Matrix, tuple[str, ...] | None]:
@@ -57,7 +59,7 @@ def read_matrix(path: Path) -> tuple[Matrix, tuple[str, ...] | None]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
-        raise AlignmentError(f"{path} cannot be read: {reason}.") from error
+        raise AlignmentError(unreadable(path, reason)) from error
     is_itk = path.suffix.lower() == ".tfm" or text.startswith("#Insight Transform")
     matrix = _of_itk(path) if is_itk else _of_text(path, text)
     named = [line for line in text.splitlines() if line.startswith(_UNITS)]
@@ -92,7 +94,9 @@ def _of_itk(path: Path) -> Matrix:
     try:
         transform = sitk.ReadTransform(str(path))
     except RuntimeError as error:
-        raise AlignmentError(f"{path} is no transform that ITK can read.") from error
+        raise AlignmentError(
+            f"{path} is no transform that ITK can read: expected a .tfm of a linear one."
+        ) from error
     n = transform.GetDimension()
     if not transform.IsLinear():
         raise AlignmentError(f"{path} holds a transform that bends: expected a linear one.")

@@ -190,7 +190,9 @@ class Batch:
             if case.trouble is not None:
                 raise FileError(case.trouble)
             if case.output.resolve() in self._read:
-                raise FileError(f"{case.output} is one of the images that are read.")
+                raise FileError(
+                    f"{case.output} is one of the images that are read: choose another place."
+                )
             with self._results.claim(case.output) as ours:
                 if not ours:
                     outcome.status = Status.claimed

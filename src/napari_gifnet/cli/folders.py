@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_gifnet.errors import OptionError
+from napari_gifnet.errors import OptionError, unreadable
 from napari_gifnet.files.formats import FORMATS, FileError
 from napari_gifnet.files.pairing import (
     expand_pattern,
@@ -219,7 +219,7 @@ def _rows_of(table: Path) -> list[tuple[int, dict[str, str]]]:
         text = table.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
-        raise FileError(f"{table} cannot be read: {reason}.") from error
+        raise FileError(unreadable(table, reason)) from error
     header = text.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
     reader = csv.reader(text.splitlines(), delimiter=delimiter)
@@ -258,4 +258,6 @@ def _suffix_like(images: Sequence[Path]) -> str:
 
 def _refuse_suffix(suffix: str | None) -> None:
     if suffix is not None:
-        raise OptionError("--suffix is of many results: the name of one says its format.")
+        raise OptionError(
+            "--suffix is of many results: the name of one says its format; leave it out."
+        )

@@ -205,7 +205,7 @@ def _make(cases: Cases, settings: Settings, fuser: LateFuser, ways: Ways) -> Non
         return
     for option, value in (("--resume", ways.resume), ("--report", ways.report)):
         if value:
-            raise OptionError(f"{option} is of folders: one result is made, or it is not.")
+            raise OptionError(f"{option} is of folders: there is one result; leave it out.")
     (case,) = cases.each
     if ways.dry_run:
         Batch([case], case.output.parent, settings, fuser, ways).go()

@@ -146,7 +146,9 @@ def _prepare_stack(case: Case, settings: Settings) -> Prepared:
     if case.height is not None:
         check_height(case.height, case.overwrite, [*paths, case.output], stack.axes)
         if settings.task == "multi_exposure":
-            raise OptionError("--height is of focus planes: of exposures every plane has a share.")
+            raise OptionError(
+                "--height is of focus planes: of exposures every plane has a share; leave it out."
+            )
     request = request_of_stack(
         stack.image.data,
         stack.axis,

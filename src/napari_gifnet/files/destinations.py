@@ -95,7 +95,9 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise FileError(f"The folder {path} cannot be made: {reason}.") from error
+        raise FileError(
+            f"The folder {path} cannot be made: {reason}; choose another place."
+        ) from error
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_gifnet.errors import unreadable
+
 from .extras import import_extra
 from .image_file import FileError, ImageFile, mask_nodata
 from .itk import image_from_itk, itk_reason
@@ -78,7 +80,7 @@ def read_dicom(path: Path, nodata: float | None = None) -> ImageFile:
     files = [file for file in sorted(folder.iterdir()) if file.is_file() and is_dicom(file)]
     if not path.is_dir() and path not in files:
         if not path.exists():
-            raise FileError(f"{path} cannot be read: No such file or directory.")
+            raise FileError(unreadable(path, "No such file or directory"))
         raise FileError(f"{path} is no DICOM file: expected one, or the folder of a series.")
     if not files:
         raise FileError(
@@ -86,7 +88,9 @@ def read_dicom(path: Path, nodata: float | None = None) -> ImageFile:
         )
     found = [header for file in files if (header := _read_header(sitk, file)) is not None]
     if not found:
-        raise FileError(f"{path} holds no image: its DICOM files have no pixels.")
+        raise FileError(
+            f"{path} holds no image: its DICOM files have no pixels; choose a series of images."
+        )
     slices = _choose_series(path, found)
     image, matrix = _read_series(sitk, path, slices)
     result = image_from_itk(path, image, matrix=matrix)
@@ -130,7 +134,7 @@ def _numbers(text: str, otherwise: tuple[float, ...] = ()) -> tuple[float, ...]:
 def _unreadable(path: Path, error: Exception) -> FileError:
     syntax = _transfer_syntax(path)
     if syntax is None:
-        return FileError(f"{path} cannot be read: {itk_reason(error)}.")
+        return FileError(unreadable(path, itk_reason(error)))
     return FileError(
         f"{path} is compressed in a way that cannot be read (transfer syntax {syntax}), or damaged: "
         "expected uncompressed DICOM, JPEG, JPEG-LS, JPEG 2000 or RLE; decompress the series first, "
@@ -190,7 +194,7 @@ def _read_series(
         for header in slices:
             if _transfer_syntax(header.path) is not None:
                 raise _unreadable(header.path, error) from error
-        raise FileError(f"{path} cannot be read: {itk_reason(error)}.") from error
+        raise FileError(unreadable(path, itk_reason(error))) from error
 
 
 def _in_order(path: Path, slices: list[_Slice]) -> tuple[list[_Slice], NDArray[np.float64]]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from napari_gifnet.errors import GIFNetError
+from napari_gifnet.errors import GIFNetError, unreadable
 from napari_gifnet.planes.arrays import is_dask
 from napari_gifnet.planes.ranges import from_unit
 
@@ -167,11 +167,11 @@ def read(path: str | Path, *, nodata: float | None = None, alpha: bool = False) 
         raise
     except OSError as error:
         reason = error.strerror or "it is damaged or of another format"
-        raise FileError(f"{path} cannot be read: {reason}.") from error
+        raise FileError(unreadable(path, reason)) from error
     except Exception as error:  # a damaged file can raise nearly anything
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise FileError(
-            f"{path} cannot be read as an image: it seems to be damaged ({reason})."
+            f"{path} cannot be read as an image: it seems to be damaged ({reason}); fetch or save it again."
         ) from error
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_gifnet.errors import unreadable
+
 from .extras import import_extra
 from .image_file import FileError, ImageFile, mask_nodata
 from .lengths import Length, find_unit
@@ -47,7 +49,7 @@ def read_itk(path: Path, nodata: float | None = None) -> ImageFile:
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
-        raise FileError(f"{path} cannot be read: {itk_reason(error)}.") from error
+        raise FileError(unreadable(path, itk_reason(error))) from error
     unit = _SPACE_UNITS.search(header)
     name = find_unit(unit[1].decode(errors="replace")) if unit else "mm"
     result = image_from_itk(path, image, name or "mm")

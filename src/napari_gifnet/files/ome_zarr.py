@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_gifnet.errors import unreadable
+
 from .extras import import_extra
 from .image_file import FileError, ImageFile, mask_nodata
 from .lengths import Length, as_number, find_unit, is_size
@@ -85,9 +87,11 @@ def read_ome_zarr(path: Path, nodata: float | None = None) -> ImageFile:
     """
     zarr = import_extra("zarr", "zarr", "OME-Zarr files")
     if not path.is_dir():
-        raise FileError(f"{path} cannot be read: there is no such folder.")
+        raise FileError(unreadable(path, "there is no such folder"))
     if not is_zarr(path):
-        raise FileError(f"{path} is no OME-Zarr image: it has no metadata of zarr.")
+        raise FileError(
+            f"{path} is no OME-Zarr image: it has no metadata of zarr; give the folder that has them."
+        )
     group = zarr.open(str(path), mode="r")
     described = _multiscales(path, group)
     image, version = described["multiscales"][0], described["version"]
@@ -138,7 +142,9 @@ def _multiscales(path: Path, group: Any) -> dict[str, Any]:
     if "bioformats2raw.layout" in found and "multiscales" not in found and "0" in group:
         return _multiscales(path / "0", group["0"])
     if not found.get("multiscales"):
-        raise FileError(f"{path} is no OME-Zarr image: its metadata have no multiscales.")
+        raise FileError(
+            f"{path} is no OME-Zarr image: its metadata have no multiscales; give the folder of an image."
+        )
     if len(found["multiscales"]) > 1:
         warnings.warn(f"{path.name} holds several images: the first is read.", stacklevel=4)
     version = found.get("version") or found["multiscales"][0].get("version")

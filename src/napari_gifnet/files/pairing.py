@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from napari_gifnet.errors import unreadable
+
 from .dicom import is_dicom
 from .image_file import FileError
 
@@ -76,7 +78,8 @@ def pair_folders(
         raise FileError(
             f"{named} has no images: expected files that end in {', '.join(suffixes)}."
             if len(folders) == 1
-            else f"{named} have no images of the same name (the suffix aside)."
+            else f"{named} have no images of the same name (the suffix aside): give what belongs "
+            "together one name, or say the pairs in a table."
         )
     alone = sorted(set.union(*map(set, found)) - set(shared))
     return Matches(
@@ -90,7 +93,7 @@ def planes_in(folder: Path, suffixes: Collection[str]) -> list[Path]:
     try:
         files = [path for path in folder.iterdir() if path.is_file()]
     except OSError as error:
-        raise FileError(f"{folder} cannot be read: {error.strerror}.") from error
+        raise FileError(unreadable(folder, error.strerror)) from error
     return natural_order(
         path for path in files if known_suffix(path, suffixes) and path.name[0] != "."
     )
@@ -113,7 +116,9 @@ def expand_pattern(pattern: Path, suffixes: Collection[str]) -> list[Path]:
     try:
         fitting = list(start.glob(str(pattern.relative_to(pattern.anchor))))
     except (OSError, ValueError, NotImplementedError) as error:
-        raise FileError(f"{pattern} is no pattern of file names: {error}.") from error
+        raise FileError(
+            f"{pattern} is no pattern of file names ({error}): expected one as planes/*.tif."
+        ) from error
     planes = natural_order(path for path in fitting if known_suffix(path, suffixes))
     if not planes:
         raise FileError(f"No images fit the pattern {pattern}: expected names as in planes/*.tif.")
@@ -189,7 +194,7 @@ def _images_within(folder: Path, suffixes: Collection[str], without: Path | None
     try:
         within = sorted(folder.iterdir())
     except OSError as error:
-        raise FileError(f"{folder} cannot be read: {error.strerror}.") from error
+        raise FileError(unreadable(folder, error.strerror)) from error
     for path in within:
         if path.name[0] == ".":
             continue

@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from napari_gifnet.errors import unreadable
+
 from .destinations import cannot_write, make_folder
 from .image_file import FileError, written_text
 
@@ -56,7 +58,9 @@ class ResultsFolder:
             yield False
             return
         except OSError as error:
-            raise FileError(f"{output} cannot be claimed: {error.strerror}.") from error
+            raise FileError(
+                f"{output} cannot be claimed: {error.strerror}; choose another place."
+            ) from error
         try:
             yield True
         finally:
@@ -175,7 +179,7 @@ def identity(path: Path) -> dict[str, Any]:
                 while block := opened.read(_BLOCK_BYTES):
                     digest.update(block)
     except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}.") from error
+        raise FileError(unreadable(path, error.strerror)) from error
     return {"size": stat.st_size, "modified": stat.st_mtime_ns, "sha256": digest.hexdigest()}
 
 

@@ -72,7 +72,7 @@ def find_sample(key: str) -> Sample:
         if sample.key == key:
             return sample
     known = ", ".join(sample.key for sample in list_samples())
-    raise OptionError(f"there is no sample {key!r}: expected one of {known}")
+    raise OptionError(f"There is no sample {key!r}: expected one of {known}.")
 
 
 def load_sample(
@@ -147,7 +147,7 @@ def load_depth(sample: str | Sample) -> np.ndarray:
         sample = find_sample(sample)
     if not sample.depth:
         known = ", ".join(other.key for other in list_samples() if other.depth)
-        raise OptionError(f"the depth of the sample {sample.key!r} is not known: expected {known}")
+        raise OptionError(f"The depth of the sample {sample.key!r} is not known: expected {known}.")
     return read(_path(sample, sample.depth, None)).data
 
 

@@ -72,7 +72,7 @@ def _interpret(path: Path, tiff: Any, nodata: float | None, alpha: bool) -> Imag
     if data.dtype.kind not in "biuf":
         raise FileError(f"{path} holds values of {data.dtype}: expected integers or real numbers.")
     if data.shape != tuple(series.shape) or 0 in data.shape or not {"Y", "X"} <= set(axes):
-        raise FileError(f"{path} holds no image: its axes are {axes}, its shape {data.shape}.")
+        raise FileError(f"{path} has axes {axes} of shape {data.shape}: expected rows and columns.")
     data, axes = _planes_last(data, axes)
     kinds = [int(kind) for kind in page.extrasamples]
     alpha = alpha and page.photometric == 2 and data.shape[-1] == 4 and kinds in ([1], [2])
@@ -107,7 +107,7 @@ def _check_size(path: Path, series: Any) -> None:
     if size > _UNQUESTIONED_BYTES and size > _LARGEST_RATIO * stored:
         raise FileError(
             f"{path} cannot be read: it promises {size / 1e9:.1f} GB, but has {stored / 1e6:.1f} MB; "
-            "it is damaged."
+            "it is damaged; fetch or save it again."
         )
 
 

@@ -181,12 +181,12 @@ class IndexMap:
         """Find it out, and refuse what does not fit."""
         if order not in (1, 3):
             raise OptionError(
-                f"interpolation order {order!r} is unknown; choose 1 (linear) or 3 (cubic)"
+                f"Interpolation order {order!r} is unknown: expected 1 (linear) or 3 (cubic)."
             )
         if data.shape[: source.ndim] != source.shape or data.ndim > source.ndim + 1:
             raise ImageError(
-                f"data of shape {data.shape} do not fit the grid of {source.name!r}, whose shape "
-                f"is {source.shape}; take both from one level of the layer"
+                f"Data of shape {data.shape} do not fit the grid of {source.name!r}, whose shape "
+                f"is {source.shape}: take both from one level of the layer."
             )
         matrix, offset = index_map(target, source)
         used = matrix != 0

@@ -151,7 +151,7 @@ def common_grid(
     'MRI'
     """
     if choice not in ("a", "b", "finer"):
-        raise OptionError(f"grid {choice!r} is unknown; choose 'a', 'b' or 'finer'")
+        raise OptionError(f"grid={choice!r} is unknown: expected 'a', 'b' or 'finer'.")
     if choice == "finer":
         choice = "b" if finest_grid([a, b], axes) else "a"
     target, source = (a, b) if choice == "a" else (b, a)
@@ -164,8 +164,8 @@ def check_overlap(target: WorldGrid, source: WorldGrid, a: WorldGrid, b: WorldGr
     """Raise ImageError, in the order of `a` and `b`, if no voxel of the target lies in the source."""
     if overlap(target, source) == 0:
         raise ImageError(
-            f"the images do not overlap: {a.name!r} spans {a.extent_text}; {b.name!r} spans "
-            f"{b.extent_text}; check their scale, translate and units"
+            f"The images do not overlap: {a.name!r} spans {a.extent_text}; {b.name!r} spans "
+            f"{b.extent_text}; check their scale, translate and units."
         )
 
 

@@ -24,7 +24,7 @@ def check_shape(shape: Sequence[int], name: str) -> tuple[int, ...]:
         lengths = ()
     if not lengths or min(lengths) < 1:
         raise ImageError(
-            f"the grid of {name!r} has shape {shape!r}: expected one whole number, 1 at least, for "
+            f"The grid of {name!r} has shape {shape!r}: expected one whole number, 1 at least, for "
             "each axis."
         )
     return lengths
@@ -35,7 +35,7 @@ def as_vector(values: Any, n: int, what: str, name: str) -> NDArray[np.float64]:
     numbers = _finite(values, what, name)
     if numbers.shape not in ((), (n,)):
         raise ImageError(
-            f"the grid of {name!r} has {n} axes and {what} of shape {numbers.shape}: expected "
+            f"The grid of {name!r} has {n} axes and {what} of shape {numbers.shape}: expected "
             "one number, or one for each axis."
         )
     return np.full(n, numbers) if numbers.ndim == 0 else numbers
@@ -48,7 +48,7 @@ def as_matrix(values: Any, n: int, what: str, name: str) -> NDArray[np.float64]:
     numbers = _finite(values, what, name)
     if numbers.shape != (n, n):
         raise ImageError(
-            f"the grid of {name!r} has {what} of shape {numbers.shape}: expected a matrix of "
+            f"The grid of {name!r} has {what} of shape {numbers.shape}: expected a matrix of "
             f"{n}×{n}."
         )
     return numbers
@@ -71,7 +71,7 @@ def as_rotation(values: Any, n: int, name: str) -> NDArray[np.float64]:
     m = len(part)
     if part.shape != (m, m) or m > n:
         raise ImageError(
-            f"the grid of {name!r} has {n} axes and rotate of shape {numbers.shape}: expected "
+            f"The grid of {name!r} has {n} axes and rotate of shape {numbers.shape}: expected "
             "degrees in the plane of the last two, three angles of the last three, or a matrix."
         )
     full[n - m :, n - m :] = part
@@ -85,7 +85,7 @@ def as_shear(values: Any, n: int, name: str) -> NDArray[np.float64]:
     numbers = _finite(values, "shear", name)
     if len(numbers) != n * (n - 1) // 2:
         raise ImageError(
-            f"the grid of {name!r} has {n} axes and {len(numbers)} values of shear: expected "
+            f"The grid of {name!r} has {n} axes and {len(numbers)} values of shear: expected "
             f"{n * (n - 1) // 2}, those above the diagonal, or a matrix."
         )
     upper = np.eye(n)
@@ -98,13 +98,13 @@ def as_units(values: Any, n: int, name: str) -> tuple[str, ...]:
     units = tuple(str(v) for v in ([values] * n if isinstance(values, str) else values))
     if len(units) != n:
         raise ImageError(
-            f"the grid of {name!r} has {n} axes and units {units}: expected one for all, or one "
+            f"The grid of {name!r} has {n} axes and units {units}: expected one for all, or one "
             "for each axis."
         )
     for unit in units:
         if not is_unit(unit):
             raise ImageError(
-                f"the grid of {name!r} has the unit {unit!r}, which nobody knows: expected a length "
+                f"The grid of {name!r} has the unit {unit!r}, which nobody knows: expected a length "
                 "or a time such as 'mm', 'um' or 's', or 'pixel' for none."
             )
     return units
@@ -115,7 +115,7 @@ def as_labels(values: Any, n: int, name: str) -> tuple[str, ...]:
     labels = tuple(str(i - n) for i in range(n)) if values is None else tuple(map(str, values))
     if len(labels) != n:
         raise ImageError(
-            f"the grid of {name!r} has {n} axes and axis_labels {labels}: expected one for each."
+            f"The grid of {name!r} has {n} axes and axis_labels {labels}: expected one for each."
         )
     return labels
 
@@ -127,7 +127,7 @@ def check_invertible(matrix: NDArray[np.float64], name: str) -> None:
     flat = not steps.all() or abs(np.linalg.det(linear / steps)) < 1e-9
     if flat or (matrix[-1] != np.eye(len(matrix))[-1]).any():
         raise ImageError(
-            f"the grid of {name!r} has voxels without extent: expected a scale other than 0, and "
+            f"The grid of {name!r} has voxels without extent: expected a scale other than 0, and "
             "rotate, shear and affine that can be undone (the affine's last row is 0, …, 0, 1)."
         )
 
@@ -138,7 +138,7 @@ def _finite(values: Any, what: str, name: str) -> NDArray[np.float64]:
     except (TypeError, ValueError):
         numbers = np.array(np.nan)
     if not np.isfinite(numbers).all():
-        raise ImageError(f"the grid of {name!r} has {what} {values!r}: expected finite numbers.")
+        raise ImageError(f"The grid of {name!r} has {what} {values!r}: expected finite numbers.")
     return numbers
 
 

@@ -83,8 +83,8 @@ def plane_at(
             i = min(max(i, allowed[axis].start), allowed[axis].stop - 1)
         elif i not in allowed[axis]:
             raise ImageError(
-                f"the current slice lies outside of {grid.name!r}, which spans {grid.extent_text}; "
-                "move the slider to it, or fuse all slices"
+                f"The current slice lies outside of {grid.name!r}, which spans {grid.extent_text}: "
+                "move the slider to it, or fuse all slices."
             )
         region[axis] = slice(i, i + 1)
     return tuple(region)
@@ -129,8 +129,8 @@ def box_around(
         start, stop = max(low[axis], 0), min(max(high[axis], low[axis] + 1), grid.shape[axis])
         if start >= stop:
             raise ImageError(
-                f"the region lies outside of {grid.name!r}, which spans {grid.extent_text}; "
-                "move it onto the image"
+                f"The region lies outside of {grid.name!r}, which spans {grid.extent_text}: "
+                "move it onto the image."
             )
         region[axis] = slice(int(start), int(stop))
     return tuple(region)

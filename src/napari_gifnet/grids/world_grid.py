@@ -143,7 +143,7 @@ axis -2: -1.25 to 218.75 mm, axis -1: -1.25 to 183.75 mm>
         shapes = [tuple(int(n) for n in shape) for shape in layer.level_shapes]
         if not -len(shapes) <= level < len(shapes):
             raise OptionError(
-                f"layer {layer.name!r} has no level {level}; choose one of 0 to {len(shapes) - 1}"
+                f"{layer.name!r} has no level {level}: expected one of 0 to {len(shapes) - 1}."
             )
         finest = cls(
             shapes[0],
@@ -221,8 +221,8 @@ axis -2: -1.25 to 218.75 mm, axis -1: -1.25 to 183.75 mm>
         ]
         if not all(ranges):
             raise ImageError(
-                f"the region {tuple(region)} holds no voxel of {self.name!r}, whose shape is "
-                f"{self.shape}; choose a region within it"
+                f"The region {tuple(region)} holds no voxel of {self.name!r}, whose shape is "
+                f"{self.shape}: choose a region within it."
             )
         return ranges
 
@@ -259,7 +259,7 @@ axis -2: -1.25 to 218.75 mm, axis -1: -1.25 to 183.75 mm>
             np.allclose(part, block_diag(part[:1, :1], part[1:, 1:])) for part in parts
         ):
             raise ImageError(
-                f"axis {self.axis_labels[0]} of {self.name!r} is turned or sheared against the others: "
+                f"Axis {self.axis_labels[0]} of {self.name!r} is turned or sheared against the others: "
                 "expected an axis that stands by itself."
             )
         return WorldGrid(
@@ -283,7 +283,7 @@ axis -2: -1.25 to 218.75 mm, axis -1: -1.25 to 183.75 mm>
             if not np.allclose(part, block_diag(part[:extra, :extra], part[extra:, extra:])):
                 raise ImageError(
                     f"{other.name!r} ({other.ndim}-D) is turned out of the axes of {self.name!r} "
-                    f"({self.ndim}-D); fuse on the grid of {other.name!r} instead"
+                    f"({self.ndim}-D): fuse on the grid of {other.name!r} instead."
                 )
         affine = np.eye(other.ndim + 1)
         affine[:-1, :-1] = block_diag(other.affine[:extra, :extra], self.affine[:-1, :-1])

@@ -131,7 +131,7 @@ def _short_name(name: str) -> str:
         if name in (short, function.__name__):
             return short
     raise OptionError(
-        f"metric {name!r} is not known: expected one of {', '.join(METRICS)}, or the name of a"
+        f"The metric {name!r} is not known: expected one of {', '.join(METRICS)}, or the name of a"
         " function of napari_gifnet.metrics."
     )
 

@@ -87,7 +87,7 @@ def _open(data: Any, name: str) -> Any:
     except (ValueError, TypeError, RuntimeError) as error:
         if isinstance(data, (list, tuple)):
             raise ImageError(
-                f"{name} is {_of_what(data)}, and they do not make one array."
+                f"{name} is {_of_what(data)}, and they do not make one array: give planes of one shape."
             ) from None
         reason = str(error).rstrip(".")
         raise ImageError(

@@ -115,7 +115,8 @@ def check_index(return_index: bool, task: str | None) -> None:
     """Raise OptionError if there is no index of such planes: of exposures all have a share."""
     if return_index and task == "multi_exposure":
         raise OptionError(
-            "return_index=True is of focus planes: of exposures every plane has a share of a pixel."
+            "return_index=True is of focus planes: of exposures every plane has a share of a pixel; "
+            "leave it out."
         )
 
 

@@ -63,7 +63,10 @@ def crop(rng: Generator, pictures: Sequence[Plane], side: int) -> list[Plane]:
     """Cut the same patch from aligned pictures, turned at random; of two places, the livelier."""
     height, width = pictures[0].shape[:2]
     if min(height, width) < side:
-        raise ImageError(f"A picture of {height}×{width} is smaller than the patch side {side}.")
+        raise ImageError(
+            f"A picture of {height}×{width} is smaller than the patch side {side}: expected larger "
+            "pictures; give a smaller patch."
+        )
     places = [(rng.integers(height - side + 1), rng.integers(width - side + 1)) for _ in range(2)]
     patches = [[p[y : y + side, x : x + side] for p in pictures] for y, x in places]
     cut = max(patches, key=lambda patch: sum(float(p.std()) for p in patch))
@@ -299,7 +302,7 @@ def make_quadruple(seed: Sequence[int], scenes: Scenes, size: int, side: int) ->
     """Make the batch of the paper's training that belongs to `seed`."""
     if not scenes.pairs:
         raise ImageError(
-            "The paper's recipe trains on registered pairs: expected some, found none."
+            "No registered pairs were given: the paper's recipe expects them; give --pairs."
         )
     samples = []
     for i in range(size):

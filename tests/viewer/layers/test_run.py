@@ -447,7 +447,7 @@ def test_multiscale(fused, reference, level):
     np.testing.assert_allclose(result.data, expected, **CLOSE)
     edges = [WorldGrid.from_layer(image).extent for image in (result, a)]
     np.testing.assert_allclose(*edges)
-    with pytest.raises(OptionError, match="no level 2; choose one of 0 to 1"):
+    with pytest.raises(OptionError, match="no level 2: expected one of 0 to 1"):
         plan(a, b, level=2)
 
 
@@ -781,7 +781,7 @@ def test_values_that_are_no_intensities_are_refused(dtype):
         ({"color": "a"}, "which is gray"),
         ({"intensity": "loud"}, "'layer', which is the contrast limits"),
         ({"intensity": ("layer", (3, 1))}, r"intensity=\(3, 1\) is not understood"),
-        ({"grid": "c"}, "grid 'c' is unknown"),
+        ({"grid": "c"}, "grid='c' is unknown"),
         ({"interpolation": "nearest"}, "expected 'linear' or 'cubic'"),
         ({"extent": "half"}, "extent='half' is not understood"),
         ({"extent": ((5, 5), (1, 1))}, "is not understood"),

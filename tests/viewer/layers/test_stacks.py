@@ -301,7 +301,7 @@ def test_the_command_makes_the_stack_of_a_file(tmp_path, monkeypatch):
         (stack(), {"axis": 1, "axes": (1, 2)}, "hold the axis '-2' along which"),
         ([stack(), stack()], {"axis": 0}, "axis=0 is of a stack in one layer, and 2 layers"),
         ([stack(9, 9), stack(9, 9)], {"grid": 2}, "the place of a layer, 0 to 1"),
-        ([stack(9, 9), stack(9, 9)], {"grid": "a"}, "grid 'a' is unknown"),
+        ([stack(9, 9), stack(9, 9)], {"grid": "a"}, "grid='a' is unknown"),
         ([], {}, "No layer was given"),
         (stack(), {"task": "multi_exposure", "return_index": True}, "is of focus planes"),
         (stack(), {"model": "mean", "return_index": True}, "not to be had of 'mean'"),

@@ -185,7 +185,7 @@ def align_stack(
     except ImportError:
         raise MissingDependencyError(
             "A stack that is aligned is computed as it is looked at, for which dask is missing: "
-            "install dask[array]."
+            "pip install 'napari-gifnet[dask]'."
         ) from None
     check_layer(layer)
     source = read_layer(layer, 0, Look())

@@ -174,7 +174,9 @@ class History:
             There is none, or its layers were removed.
         """
         if not self.steps:
-            raise AlignmentError("Nothing was aligned: there is nothing to undo.")
+            raise AlignmentError(
+                "Nothing was aligned: there is nothing to undo; align two layers first."
+            )
         step = self.steps.pop()
         if step.is_gone(viewer):
             raise AlignmentError(f"{step.name!r} was removed: there is nothing to undo.")

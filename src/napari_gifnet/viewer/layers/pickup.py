@@ -178,6 +178,6 @@ def _look_of(each: Mapping[str, Any]) -> Look:
         return Look(None if name is None else ensure_colormap(name), gamma)
     except (KeyError, TypeError, ValueError) as error:
         raise OptionError(
-            f"the colormap {name!r}, in which {each['layer']!r} was fused, is not known here: "
+            f"The colormap {name!r}, in which {each['layer']!r} was fused, is not known here: "
             "expected one of napari's."
         ) from error

@@ -137,8 +137,8 @@ def grid_of_stack(grids: Sequence[WorldGrid], choice: Any, axes: tuple[int, int]
     whole = isinstance(choice, (int, np.integer)) and not isinstance(choice, bool)
     if not whole or not 0 <= choice < len(grids):
         raise OptionError(
-            f"grid {choice!r} is unknown; choose 'finer', or the place of a layer, 0 to "
-            f"{len(grids) - 1}"
+            f"grid={choice!r} is unknown: expected 'finer', or the place of a layer, 0 to "
+            f"{len(grids) - 1}."
         )
     target = grids[choice]
     for other in grids:
