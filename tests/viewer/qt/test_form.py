@@ -238,3 +238,14 @@ def test_an_empty_viewer_is_greeted_with_the_samples(make_napari_viewer, open_do
     qtbot.waitUntil(lambda: widget.layers.task.value == "multi_focus", timeout=5000)
     viewer.layers.clear()
     assert not widget.greeting.isHidden()
+
+
+def test_one_layer_in_both_places_is_refused_with_what_to_do(dock, qtbot, add_pair):
+    viewer, widget = dock
+    add_pair(viewer)
+    qtbot.waitUntil(widget.footer.run_button.isEnabled, timeout=60_000)
+    twice = widget.layers.layer_a.value
+    widget.layers.layer_b.value = twice
+    expected = f"Both images are {twice.name!r}: choose two layers, or the task to enhance one."
+    qtbot.waitUntil(lambda: widget.summary.value == expected, timeout=30_000)
+    assert not widget.footer.run_button.isEnabled()
