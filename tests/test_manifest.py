@@ -55,6 +55,7 @@ def test_the_preferences_have_the_defaults_of_the_widget(manifest):
         "device": "auto",
         "precision": "auto",
         "memory": 0,
+        "scheduler": "",
     }
 
 

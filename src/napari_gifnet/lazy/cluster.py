@@ -14,10 +14,20 @@ import numpy as np
 from napari_gifnet.errors import DeviceError, MissingDependencyError, OptionError
 from napari_gifnet.progress import Progress
 
-from .tasks import package_version
+from .graph import measure_lazily
+from .methods import Method
+from .tasks import facts_of, package_version
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from distributed import Client
+
+    from napari_gifnet.backend import Backend
+    from napari_gifnet.engine import Statistics
+    from napari_gifnet.models import Model
+    from napari_gifnet.planes.job import Job
+    from napari_gifnet.planes.ranges import Range
 
 CONNECT_S = 10.0
 """How long a scheduler may take to answer."""
@@ -145,11 +155,9 @@ def compute_on(
     DeviceError
         Workers died of a task, one after the other.
     """
-    from dask.delayed import Delayed
-
     results = [np.empty(array.shape, array.dtype) for array in arrays]
     places: dict[str, tuple[np.ndarray, tuple[slice, ...]]] = {}
-    wanted: list[Delayed] = []
+    wanted: list[Any] = []
     for array, result in zip(arrays, results, strict=True):
         chunks = array.to_delayed(optimize_graph=False)
         points = [np.cumsum([0, *lengths]) for lengths in array.chunks]
@@ -157,14 +165,7 @@ def compute_on(
             box = tuple(slice(p[i], p[i + 1]) for p, i in zip(points, at, strict=True))
             places[chunks[at].key] = result, box
             wanted.append(chunks[at])
-    graph = arrays[0].__dask_graph__()
-    for name, layer in graph.layers.items():
-        if name.startswith(STEPS):
-            wanted += [
-                Delayed(key, graph, layer=name)
-                for key in layer
-                if isinstance(key, tuple) and "-level" not in key[0]
-            ]
+    wanted += _steps_of(arrays[0].__dask_graph__())
 
     def take(key: Any, value: Any) -> None:
         if key in places:
@@ -173,6 +174,76 @@ def compute_on(
 
     run_on(client, wanted, take, progress)
     return results
+
+
+def measure_on(
+    client: Client,
+    job: Job,
+    model: str | Path | Model | None,
+    backend: Backend,
+    of_stack: bool,
+    progress: Progress | None = None,
+) -> tuple[list[Range] | None, Statistics | None]:
+    """Find on a cluster what a result depends on of whole images.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        From `open_cluster`.
+    job, model, backend
+        As for `fuse_lazily`.
+    of_stack : bool
+        Whether the statistics that all planes share are wanted.
+    progress : callable, optional
+        As for `compute_on`, which says also what is raised.
+
+    Returns
+    -------
+    ranges : list of (low, high), or None
+        For `Job.with_ranges`; None where the job has them.
+    statistics : Statistics or None
+    """
+    ranges, by_plane = measure_lazily(job, model, backend)
+    shared = next(iter(by_plane.values()), None) if of_stack else None
+    promises = [promise for promise in (ranges, shared) if promise is not None]
+    if not promises:
+        return None, None
+    found: dict[Any, Any] = {}
+    keys = {promise.key for promise in promises}
+    steps = [step for step in _steps_of(promises[-1].dask) if step.key not in keys]
+    run_on(
+        client,
+        promises + steps,
+        lambda key, value: found.update({key: value} if key in keys else {}),
+        progress,
+    )
+    return (
+        None if ranges is None else found[ranges.key],
+        None if shared is None else found[shared.key],
+    )
+
+
+def worker_facts(
+    client: Client, model: str | Path | Model | None, backend: Backend
+) -> tuple[dict[str, Any], bool]:
+    """Return the facts of the fuser that a worker makes, with where that is, and whether it normalizes."""
+    facts, normalizes = client.submit(facts_of, Method.of(model), backend, pure=False).result()
+    count = len(client.nthreads())
+    where = f"{count} worker{'s' * (count != 1)} of {client.scheduler.address}"
+    return facts | {"device_reason": f"on {where}"}, normalizes
+
+
+def _steps_of(graph: Any) -> list[Any]:
+    """Return the tasks of a graph that are counted beside the chunks of the result."""
+    from dask.delayed import Delayed
+
+    return [
+        Delayed(key, graph, layer=name)
+        for name, layer in graph.layers.items()
+        if name.startswith(STEPS)
+        for key in layer
+        if isinstance(key, tuple) and "-level" not in key[0]
+    ]
 
 
 def run_on(

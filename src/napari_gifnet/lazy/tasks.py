@@ -112,6 +112,14 @@ def hand_over(shared: Shared | _Sealed) -> Shared | _Sealed:
     return shared
 
 
+def facts_of(method: Method, backend: Backend) -> tuple[dict[str, Any], bool]:
+    """Return the facts of the fuser that this process makes, and whether it normalizes."""
+    method.check()
+    with _ONE_AT_A_TIME:
+        fuser = _last_fuser(method.model, backend)
+        return dict(fuser.facts), fuser.normalizes
+
+
 def find_ranges(found: list[np.ndarray], ranges: RangesOf) -> list[Range]:
     """Return the range of each input; `found` stands for all values of each measured image."""
     return ranges.of(found)

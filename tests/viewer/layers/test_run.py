@@ -390,8 +390,12 @@ def test_the_view_of_a_multiscale_layer():
     view = low, high = visible_box(viewer.dims.units, a)
     np.testing.assert_allclose(low, (0.35, 0.55))
     np.testing.assert_allclose(high, (1.95, 2.55))
-    region = plan(a, dims=viewer.dims, view=view, extent="view").region
-    assert region == (slice(4, 20), slice(6, 26))
+    shown = plan(a, dims=viewer.dims, view=view, extent="view")
+    assert shown.region == (slice(2, 10), slice(3, 13))
+    assert shown.options.level == 1
+    assert plan(a, dims=viewer.dims, view=view, extent="slice").options.level == 0
+    finest = plan(a, dims=viewer.dims, view=view, extent="view", level=0)
+    assert finest.region == (slice(4, 20), slice(6, 26))
     b = viewer.add_layer(layer(4, 6, name="B", units="mm"))  # of which napari knows more
     b.corner_pixels = np.array([[1, 1], [1, 1]])
     assert visible_box(viewer.dims.units, a, b) == ((0.5, 0.5), (1.5, 1.5))
@@ -817,7 +821,7 @@ def test_a_device_that_is_not_there(fused):
 
 def test_options_are_those_of_the_plan():
     p = plan(*pair(HEIGHT, WIDTH), tile_size=64, memory=100)
-    assert p.options == LayerOptions(tile_size=64, memory=100)
+    assert p.options == LayerOptions(tile_size=64, memory=100, level=0)
     assert p.backend == Backend(tile_size=64, memory=100e6)
     assert (p.grid_choice, p.axes) == ("finer", (0, 1))
 

@@ -67,7 +67,11 @@ class Current:
         dims = viewer.dims
         units = getattr(dims, "units", None)  # new in napari 0.9
         units = None if units is None else tuple(units)
-        view = visible_box(units, *layers) if with_view else None
+        view = None
+        if with_view and dims.ndisplay == 2 and any(layer.multiscale for layer in layers):
+            view = camera_box(viewer)
+        elif with_view:
+            view = visible_box(units, *layers)
         return cls(tuple(dims.point), units, tuple(dims.order), view, tuple(dims.thickness))
 
     def note_on_thick_slices(
@@ -113,6 +117,24 @@ class Current:
         return replace(self, point=(*self.point[:place], float(middle), *self.point[place + 1 :]))
 
 
+def camera_box(viewer: Viewer) -> Box:
+    """Return the box of the world that the canvas of a viewer shows, in the viewer's units.
+
+    Of a multiscale layer napari knows the tile that was loaded, which may be much larger. Only the
+    coordinates along the displayed axes mean anything.
+    """
+    camera = getattr(viewer, "scene", viewer).camera  # viewer.camera before napari 0.9
+    sides = np.array(viewer.canvas.size, float)
+    if viewer.canvas.grid.enabled:
+        sides /= viewer.canvas.grid.actual_shape(viewer.layers)
+    low = np.array(viewer.dims.point, float)
+    high = low.copy()
+    shown = list(viewer.dims.displayed)
+    low[shown] = camera.center[-2:] - sides / 2 / camera.zoom
+    high[shown] = camera.center[-2:] + sides / 2 / camera.zoom
+    return tuple(low.tolist()), tuple(high.tolist())
+
+
 def visible_box(units: Any, *layers: Image) -> Box:
     """Return the box of the world that a viewer shows: its lowest and highest corner.
 
@@ -124,8 +146,8 @@ def visible_box(units: Any, *layers: Image) -> Box:
         Of the viewer; the box is in them.
     *layers : napari.layers.Image
         Drawn by the viewer. Several will do as well, where napari (0.9.2) does not know what is
-        visible of one: it forgets to convert units if those of the viewer are others, and of a
-        multiscale layer it knows the tile that was loaded, which may be much larger.
+        visible of one: it forgets to convert units if those of the viewer are others; for
+        multiscale ones see `camera_box`.
 
     Raises
     ------

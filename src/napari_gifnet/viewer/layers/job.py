@@ -25,6 +25,7 @@ from napari_gifnet.planes.tasks import PANSHARPENING
 from .colormaps import looks_of
 from .extent import Region, choose_axes, choose_region, covered_share
 from .fitting import MissingScale, find_missing_scale
+from .levels import check_size, choose_levels, measures_too_much
 from .options import PAIR_OPTIONS, LayerOptions
 from .source import Look, Source, check_layer, read_layer
 from .stacks import (
@@ -305,8 +306,11 @@ def plan_as_seen(
     backend, order = options.backend, options.order
     for layer in layers:
         check_layer(layer)
+    levels = choose_levels(layers, options)
+    options = replace(options, level=levels[0] if len(set(levels)) == 1 else levels)
     along = find_axis(layers[0], options.axis) if stacked and len(layers) == 1 else None
-    sources = _read_layers(layers, options, looks or looks_of(layers, options))
+    looks = looks or looks_of(layers, options)
+    sources = tuple(map(read_layer, layers, levels, looks))
     grids = [source.grid for source in sources]
     largest = max(grids, key=lambda grid: grid.ndim)
     bands = options.task == PANSHARPENING.name  # are no rows, however they are displayed
@@ -335,6 +339,8 @@ def plan_as_seen(
     if along is None:
         covered = min(covered_share(source, grid, region) for source in sources)
 
+    normalization = "plane" if stacked or measures_too_much(layers, grid, region) else None
+
     def job_of(part: Region, alpha: bool) -> Job:
         inputs = _inputs(sources, grid, part, axes, order, along)
         return resolve(
@@ -343,13 +349,15 @@ def plan_as_seen(
                 task=options.task if len(inputs) > 1 or not stacked else None,
                 intensity=options.intensity,
                 color=options.color,
-                normalization="plane" if stacked else options.normalization,
+                normalization=normalization or options.normalization,
                 alpha=alpha,
             )
         )
 
     job = job_of(region, sources[0].has_alpha or covered < 1)
     lazy = job.lazy and job.count > 1 if options.lazy is None else options.lazy
+    if options.lazy is None:
+        check_size(job, sources)
     return LayerJob(
         job=job,
         stack=job if stacked else job_of(tuple(slice(0, n) for n in grid.shape), False),
@@ -382,13 +390,3 @@ def _inputs(
     if axis is not None:
         return planes_along(sources[0], axis, grid, region, axes, order)
     return [source.planes_on(grid, region, axes, order) for source in sources]
-
-
-def _read_layers(
-    layers: Sequence[Image], options: LayerOptions, looks: Sequence[Look]
-) -> tuple[Source, ...]:
-    multiscale = any(layer.multiscale for layer in layers)
-    return tuple(
-        read_layer(layer, options.level if layer.multiscale or not multiscale else 0, look)
-        for layer, look in zip(layers, looks, strict=True)
-    )

@@ -45,8 +45,9 @@ class LayerOptions:
     axes : (rows, columns), optional
         Which axes of the result's grid are the planes; by default those the viewer displays, or
         the last two without one.
-    level : int
-        Of multiscale layers; 0 is the finest.
+    level : int, "auto", or one for each layer
+        Of multiscale layers; 0 is the finest. "auto" is that, but of the view the level that napari
+        shows of each layer.
     gamma : bool
         Whether to apply the layers' gamma.
     device, precision, tile_size
@@ -75,7 +76,7 @@ class LayerOptions:
     interpolation: str = "linear"
     extent: Any = "all"
     axes: tuple[int, int] | None = None
-    level: int = 0
+    level: Any = "auto"
     gamma: bool = False
     device: str = "auto"
     precision: str = "auto"

@@ -11,7 +11,7 @@ from napari_gifnet.grids.pairs import same_grid
 from napari_gifnet.grids.world_grid import WorldGrid
 
 from .job import LayerJob, LayerOptions, plan_as_seen
-from .recipes import Record, as_python, color_of, function_of, intensity_of
+from .recipes import Record, as_python, color_of, function_of, intensity_of, levels_of
 from .saved import record_in
 from .source import Look
 
@@ -130,7 +130,10 @@ def _options_of(record: Record) -> LayerOptions:
 def _plan_again(
     layer: Image, record: Record, options: LayerOptions, others: list[Layer]
 ) -> LayerJob:
-    sources = [_find(each, record, others) for each in record["inputs"]]
+    sources = [
+        _find(each, level, others)
+        for each, level in zip(record["inputs"], levels_of(record), strict=True)
+    ]
     looks = [_look_of(each) for each in record["inputs"]]
     stacked = function_of(record) == "fuse_stack_layers"
     plan = plan_as_seen(sources, options, None, stacked, looks)
@@ -144,7 +147,7 @@ def _plan_again(
     return plan
 
 
-def _find(each: Mapping[str, Any], record: Record, others: list[Layer]) -> Image:
+def _find(each: Mapping[str, Any], level: int, others: list[Layer]) -> Image:
     """Return the layer that a result was made of."""
     from napari.layers import Image
 
@@ -158,7 +161,6 @@ def _find(each: Mapping[str, Any], record: Record, others: list[Layer]) -> Image
             f"{each['layer']!r}, which it was made of, is not among the layers: open it, or give it "
             "its name back."
         )
-    level = int(record["parameters"]["level"])
     for other in found:
         data = other.data[min(level, len(other.data) - 1)] if other.multiscale else other.data
         if list(data.shape) == list(each["shape"]) and bool(other.rgb) == each["rgb"]:

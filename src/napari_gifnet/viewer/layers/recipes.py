@@ -202,6 +202,8 @@ def _keywords(record: Record) -> dict[str, Any]:
     if record["model"] != (STACK_MODEL if stacked else DEFAULT_MODEL):
         keywords["model"] = record["model"]
     keywords["intensity"] = intensity_of(record)
+    if "level" in keywords and not isinstance(keywords["level"], int):
+        keywords["level"] = levels_of(record)
     if any(each["resampled"] for each in inputs):
         keywords |= {name: parameters[name] for name in ("grid", "interpolation")}
     if not _is_whole(record):
@@ -218,6 +220,13 @@ def intensity_of(record: Record) -> Any:
     """Return the ranges of a result's layers as the option `intensity`."""
     ranges = tuple(_numbers(each["range"]) for each in record["inputs"])
     return ranges[0] if len(ranges) == 1 else ranges
+
+
+def levels_of(record: Record) -> list[int]:
+    """Return which level of each layer a result was made of."""
+    level = record["parameters"]["level"]
+    levels = level if isinstance(level, (list, tuple)) else [level] * len(record["inputs"])
+    return [int(each) for each in levels]
 
 
 def why_no_command(record: Record) -> str | None:
@@ -237,8 +246,9 @@ def why_no_command(record: Record) -> str | None:
         return "only a part of the layers was computed"
     if not _has_usual_planes(record):
         return "its planes are not those of the files"
-    if parameters["level"]:
-        return f"it is of level {parameters['level']} of the layers"
+    if any(levels_of(record)):
+        which = " and ".join(map(str, sorted(set(levels_of(record)))))
+        return f"it is of level {which} of the layers"
     if any(
         each["colormap"] not in (None, "gray") or each["gamma"] not in (None, 1) for each in inputs
     ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +11,12 @@ from napari_gifnet import __version__
 from .recipes import find_difference, why_no_command
 
 if TYPE_CHECKING:
-    from napari_gifnet.fuser import Fuser
-
     from .job import LayerJob
 
 
 def describe_run(
     plan: LayerJob,
-    fuser: Fuser,
+    facts: Mapping[str, Any],
     normalization: str,
     notes: Sequence[str],
     seconds: float | None,
@@ -29,8 +27,8 @@ def describe_run(
     ----------
     plan : LayerJob
         Its ranges measured.
-    fuser : Fuser
-        After the run, so that it knows the tile it used in the end.
+    facts : mapping
+        Of the fuser after the run, so that it knows the tile it used in the end.
     normalization : {"plane", "stack"}
         What the network's normalisations measured.
     notes : sequence of str
@@ -56,7 +54,7 @@ def describe_run(
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
         "function": _function(plan),
         "output": "fused",
-        **fuser.facts,
+        **facts,
         "inputs": [
             {
                 **source.facts,
@@ -75,7 +73,7 @@ def describe_run(
             "extent": _plain(options.extent),
             "region": [[part.start, part.stop] for part in plan.region],
             "axes": list(plan.axes),
-            "level": options.level,
+            "level": _plain(options.level),
             "gamma": options.gamma,
             "device": options.device,
             "precision": options.precision,

@@ -58,7 +58,7 @@ def fuse_layers(
     interpolation: str = "linear",
     extent: Any = "all",
     axes: tuple[int, int] | None = None,
-    level: int = 0,
+    level: int | str = "auto",
     gamma: bool = False,
     device: str = "auto",
     precision: str = "auto",
@@ -99,8 +99,9 @@ def fuse_layers(
         grid. Of a tuple such as ("slice", "view") what they have in common.
     axes : (rows, columns), optional
         Which axes of the result's grid are the planes; by default those displayed, or the last two.
-    level : int
-        Of multiscale layers; 0 is the finest.
+    level : int or "auto"
+        Of multiscale layers; 0 is the finest. "auto" is that, but with the extent "view" the level
+        that napari shows.
     gamma : bool
         Whether to apply the layers' gamma.
     device, precision, tile_size : see `napari_gifnet.fuse`
@@ -168,7 +169,7 @@ def enhance_layer(
     intensity: Any = "layer",
     extent: Any = "all",
     axes: tuple[int, int] | None = None,
-    level: int = 0,
+    level: int | str = "auto",
     gamma: bool = False,
     device: str = "auto",
     precision: str = "auto",
@@ -311,7 +312,23 @@ def _run(plan: LayerJob, report: Progress, fuser: Fuser | None, gather: bool) ->
 
     seconds = None if plan.lazy else time.perf_counter() - started
     normalization = "plane" if statistics is None else "stack"
-    record = describe_run(plan, fuser, normalization, fuser.notes[said:], seconds)
+    record = describe_run(plan, fuser.facts, normalization, fuser.notes[said:], seconds)
+    return as_layers(plan, data, index, record)
+
+
+def as_layers(plan: LayerJob, data: Any, index: Any, record: dict[str, Any]) -> LayerResult:
+    """Return what a job made as layers to be.
+
+    Parameters
+    ----------
+    plan : LayerJob
+    data : array
+        As `fusion.run` returns it.
+    index : array or None
+        Of a stack, if it was asked for.
+    record : dict
+        From `describe_run`.
+    """
     data = _in_place(plan, data, bool(plan.job.chroma))
     kwargs = {
         "name": plan.name,

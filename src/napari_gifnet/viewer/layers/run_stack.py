@@ -31,7 +31,7 @@ def fuse_stack_layers(
     interpolation: str = "linear",
     extent: Any = "all",
     axes: tuple[int, int] | None = None,
-    level: int = 0,
+    level: int | str = "auto",
     gamma: bool = False,
     device: str = "auto",
     precision: str = "auto",

@@ -36,10 +36,13 @@ class Source(PlacedImage):
         Where it is from, for the result's metadata.
     owner : object
         What the layer holds, by which it is known again.
+    levels : int
+        How many the layer has.
     """
 
     facts: dict[str, Any]
     owner: Any
+    levels: int = 1
 
     @property
     def lazy(self) -> bool:
@@ -110,6 +113,7 @@ def read_layer(layer: Image, level: int, look: Look) -> Source:
             **stack_alignment_of(layer),
         },
         owner=owner,
+        levels=len(layer.data) if layer.multiscale else 1,
     )
 
 

@@ -156,25 +156,28 @@ class Tick(QCheckBox):
 
 
 class Number(QSpinBox):
-    """A whole number from 0 on."""
+    """A whole number from 0 on, or "auto"."""
 
-    changed = Signal(int)
+    changed = Signal(object)
 
     def __init__(self, tooltip: str) -> None:
         super().__init__()
         self.setToolTip(tooltip)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setRange(0, 0)
-        self.valueChanged.connect(self.changed)
+        self.setRange(-1, 0)
+        self.setSpecialValueText("Automatic")
+        self.setValue(-1)
+        self.valueChanged.connect(lambda _: self.changed.emit(self.value))
 
     @property
-    def value(self) -> int:
-        """The number."""
-        return QSpinBox.value(self)
+    def value(self) -> int | str:
+        """The number, or "auto"."""
+        number = QSpinBox.value(self)
+        return "auto" if number < 0 else number
 
     @value.setter
-    def value(self, value: int) -> None:
-        self.setValue(value)
+    def value(self, value: int | str) -> None:
+        self.setValue(-1 if value == "auto" else int(value))
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Scroll the form, unless the field was clicked."""

@@ -116,7 +116,14 @@ def watch(layer: Any, changed: Callable[[Any], None], on: bool = True) -> None:
 def watch_viewer(viewer: napari.Viewer, changed: Callable[[Any], None], on: bool = True) -> None:
     """Listen, or no more, to what changes the slice, the displayed axes or the view."""
     dims = viewer.dims.events
-    camera = getattr(viewer, "scene", viewer).camera.events  # viewer.camera before napari 0.9
     margins = dims.margin_left, dims.margin_right
-    for event in (dims.point, dims.order, dims.ndisplay, *margins, camera.center, camera.zoom):
+    for event in (dims.point, dims.order, dims.ndisplay, *margins):
+        (event.connect if on else event.disconnect)(changed)
+    watch_view(viewer, changed, on)
+
+
+def watch_view(viewer: napari.Viewer, changed: Callable[[Any], None], on: bool = True) -> None:
+    """Listen, or no more, to what moves the camera or changes the size of the canvas."""
+    camera = getattr(viewer, "scene", viewer).camera.events  # viewer.camera before napari 0.9
+    for event in (camera.center, camera.zoom, viewer.canvas.events.size):
         (event.connect if on else event.disconnect)(changed)

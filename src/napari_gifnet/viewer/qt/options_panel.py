@@ -23,7 +23,7 @@ from .texts import (
 
 LAZY = {"auto": None, "now": False, "lazily": True}
 
-OF_A_PAIR = {"color": "auto", "intensity": "layer", "gamma": False, "grid": "auto", "level": 0}
+OF_A_PAIR = {"color": "auto", "intensity": "layer", "gamma": False, "grid": "auto", "level": "auto"}
 """Options that are about the layers at hand, and what they are for the next ones."""
 
 _SWAPPED = {"a": "b", "b": "a"}
@@ -69,7 +69,13 @@ class OptionsPanel(QWidget):
             Choice(as_choices(INTERPOLATIONS), "How a layer is brought onto the other's grid."),
             "Interpolation",
         )
-        self.level = places.add(Number("Of multiscale layers: 0 is the finest."), "Level")
+        self.level = places.add(
+            Number(
+                "Of multiscale layers: 0 is the finest. Automatic takes that, but of the current view "
+                "the level that napari shows."
+            ),
+            "Level",
+        )
         self.normalization = places.add(
             Choice(
                 as_choices(NORMALIZATIONS),

@@ -13,6 +13,7 @@ from napari_gifnet.planes.tasks import PANSHARPENING, TASKS
 from napari_gifnet.viewer.layers.current import Current
 from napari_gifnet.viewer.layers.extent import needs_view
 from napari_gifnet.viewer.layers.job import LayerJob, LayerOptions, plan_layers, plan_stack
+from napari_gifnet.viewer.layers.levels import measured_coarsely
 
 from .probe import architecture_of
 from .texts import STACKS
@@ -100,22 +101,25 @@ class Planner:
         return plan
 
     def preview_plan(self) -> LayerJob:
-        """The same for the slice that is looked at.
+        """The same for the slice that is looked at, of multiscale layers for what is in view.
 
         Raises
         ------
         GIFNetError
             As `plan` does.
         """
-        options = self.options()
-        extent: Any = options.extent
-        if options.task == PANSHARPENING.name:
-            pass  # its bands belong together
-        elif extent in ("all", "slice"):
-            extent = "slice"
-        else:
-            extent = ("slice", extent)
-        return self.plan(replace(options, extent=extent, lazy=False, return_index=False))
+        options, chosen = self.options(), self._layers.layers
+        parts: list[Any] = [] if options.extent in ("all", "slice") else [options.extent]
+        if options.task != PANSHARPENING.name:  # whose bands belong together
+            parts.insert(0, "slice")
+        if slides := any(layer.multiscale for layer in chosen):
+            parts += [] if "view" in parts else ["view"]
+            options = replace(options, level="auto")
+        extent: Any = parts[0] if len(parts) == 1 else tuple(parts) or "all"
+        plan = self.plan(replace(options, extent=extent, lazy=False, return_index=False))
+        if not slides:
+            return plan
+        return replace(plan, job=measured_coarsely(plan.job, chosen))
 
     def _checked_layers(self) -> list[Any]:
         chosen, panel = self._layers.layers, self._layers

@@ -15,10 +15,12 @@ from napari_gifnet.errors import GIFNetError
 from napari_gifnet.fuser import Fuser
 from napari_gifnet.fusers import open_fuser
 from napari_gifnet.planes.image import SMALLEST_SIDE
+from napari_gifnet.viewer.layers.extent import needs_view
 from napari_gifnet.viewer.layers.job import LayerJob
 from napari_gifnet.viewer.layers.run import LayerResult, run_plan
 
 from .background import BackgroundRun
+from .layer_choice import watch_view
 from .runs import bare
 
 if TYPE_CHECKING:
@@ -32,8 +34,8 @@ PATIENCE_S = 1.0
 LIVE_S = 0.4
 """Seconds below which a preview is quick enough to be shown as one scrolls, not only after it."""
 
-_PAUSE_MS = 100
-"""Without a change, before a preview that is not quick is computed."""
+PAUSE_MS = 100
+"""Without a change, before a preview that is not quick, or of what is in view, is computed."""
 
 _WORTH = 200**2
 """Pixels that a preview has at least; fewer show nothing of a picture."""
@@ -94,6 +96,7 @@ class Preview(QObject):
         self._factor = 1
         self._live = False
         self._stale = False
+        self._moves = False
         self._remarks: tuple[str, ...] = ()
         self._fuser: tuple[Any, Fuser] | None = None
         self._timer = QTimer(self)
@@ -102,6 +105,7 @@ class Preview(QObject):
         viewer.dims.events.point.connect(self.refresh)
         viewer.dims.events.order.connect(self.refresh)
         viewer.layers.events.removed.connect(self._on_removed)
+        watch_view(viewer, self._on_view)
 
     def start(self) -> None:
         """Show a preview from now on."""
@@ -128,6 +132,7 @@ class Preview(QObject):
         self._viewer.dims.events.point.disconnect(self.refresh)
         self._viewer.dims.events.order.disconnect(self.refresh)
         self._viewer.layers.events.removed.disconnect(self._on_removed)
+        watch_view(self._viewer, self._on_view, on=False)
         if self._run is not None:
             self._run.abandon()
 
@@ -142,7 +147,17 @@ class Preview(QObject):
         elif self._live:
             self._timer.start(0)
         else:
-            self._timer.start(_PAUSE_MS)
+            self._timer.start(PAUSE_MS)
+
+    def _on_view(self, event: Any = None) -> None:
+        """One pans or zooms: what is in view is fused once that has paused."""
+        if not self.on or not self._moves:
+            return
+        if self._run is not None:
+            self._stale = True
+            self._run.cancel()
+        else:
+            self._timer.start(PAUSE_MS)
 
     def _clear(self) -> None:
         layer, self.layer = self.layer, None
@@ -155,13 +170,14 @@ class Preview(QObject):
         try:
             wanted = self._wanted()
         except GIFNetError:  # the line before a run says why
+            self._moves = True  # the layers may come into view
             self._clear()
             self.said.emit("")
             return
         self._factor, plan = coarsened(wanted.plan, wanted.pixels)
         share = plan.pixels / max(wanted.pixels, 1)
         self._live, self._remarks = share * PATIENCE_S < LIVE_S, wanted.remarks
-        self._stale = False
+        self._stale, self._moves = False, needs_view(plan.options.extent)
         run = self._run = BackgroundRun(plan, self._compute)
         run.succeeded.connect(self._on_result)
         run.failed.connect(self.said)
@@ -192,7 +208,13 @@ class Preview(QObject):
         at = f" at 1/{self._factor} of the resolution" if self._factor > 1 else ""
         differs = plan is not None and plan.normalization != record["parameters"]["normalization"]
         model = Path(str(record["model"])).name
-        text = f"The preview shows the current slice by {model}{at}" + (
+        what = "the current slice"
+        if plan is not None and any(source.levels > 1 for source in plan.sources):
+            levels = plan.options.level
+            levels = levels if isinstance(levels, (list, tuple)) else [levels]
+            which = " and ".join(map(str, dict.fromkeys(levels)))
+            what = f"what is in view, of level{'s' * (len(set(levels)) > 1)} {which},"
+        text = f"The preview shows {what} by {model}{at}" + (
             ", normalized by itself: Fuse measures the whole stack." if differs else "."
         )
         if self._factor > 1 and record["model"] != "gifnet-bands":
@@ -221,7 +243,7 @@ class Preview(QObject):
     def _on_ended(self) -> None:
         run, self._run = self._run, None
         if self.on and (self._stale or (run is not None and run.cancelled)):
-            self._timer.start(0 if self._live else _PAUSE_MS)
+            self._timer.start(0 if self._live and not self._moves else PAUSE_MS)
 
     def _on_removed(self, event: Any) -> None:
         if self.layer is not None and event.value is self.layer:

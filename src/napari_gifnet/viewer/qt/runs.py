@@ -13,8 +13,10 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_gifnet.viewer.layers.job import LayerJob
 from napari_gifnet.viewer.layers.run import LayerResult
+from napari_gifnet.viewer.layers.run_on_cluster import run_plan_on
 
 from .background import BackgroundRun
+from .settings import scheduler_address
 from .texts import duration_text, shortened
 
 if TYPE_CHECKING:
@@ -128,6 +130,29 @@ class ViewerRun(QObject):
         self.ended.emit()
 
 
+class ClusterRun(ViewerRun):
+    """A run that the workers of a cluster carry out.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    plan : LayerJob
+    scheduler : str
+        The address.
+    """
+
+    cancelled_sentence = "Cancelled; nothing was added, and nothing is left on the cluster."
+
+    def __init__(self, viewer: napari.Viewer, plan: Any, scheduler: str) -> None:
+        self._scheduler = scheduler
+        super().__init__(viewer, plan)
+        self.opening = f"Connecting to {scheduler} …"
+
+    def _background(self, plan: Any) -> BackgroundRun:
+        work = functools.partial(run_plan_on, self._scheduler)
+        return BackgroundRun(plan, work, title=f"GIFNet: {plan.name} on {self._scheduler}")
+
+
 class Runs(QObject):
     """Tells every dock of the runs that are started, by whomever.
 
@@ -154,12 +179,21 @@ def start_run(viewer: napari.Viewer, plan: Any, kind: type[ViewerRun] | None = N
     viewer : napari.Viewer
     plan : LayerJob, or what a run of another kind carries out
     kind : type, optional
-        Of the run: a fusion by default.
+        Of the run: a fusion by default, on the cluster that napari's preferences name, if any.
     """
-    run = (kind or ViewerRun)(viewer, plan)
+    address = None if kind else cluster_of(plan)
+    run = (kind or ViewerRun)(viewer, plan) if not address else ClusterRun(viewer, plan, address)
     runs().started.emit(run)
     run.start()
     return run
+
+
+def cluster_of(plan: LayerJob) -> str | None:
+    """Return the address of the cluster that is to carry out a plan, None if it is this computer.
+
+    What is computed when it is looked at is computed here.
+    """
+    return None if plan.lazy else scheduler_address()
 
 
 def run_in(viewer: napari.Viewer) -> ViewerRun | None:

@@ -81,6 +81,17 @@ def keep(controls: Mapping[str, Any]) -> None:
         remember(state)
 
 
+def scheduler_address() -> str | None:
+    """Return the address of the cluster that napari's plugin settings name, None without one."""
+    try:
+        from napari.settings import get_plugin_settings
+
+        address = str(get_plugin_settings("napari-gifnet").defaults.scheduler).strip()
+    except (ImportError, KeyError, AttributeError):
+        return None
+    return address or None
+
+
 def preferences() -> dict[str, Any]:
     """What napari's plugin settings say of the widget; nothing before napari 0.9."""
     try:

@@ -26,7 +26,7 @@ from .planner import Planner
 from .preview import PATIENCE_S, Preview, Wanted
 from .probe import DeviceProbe, affordable_pixels, expected_seconds
 from .result_panel import ResultPanel
-from .runs import ViewerRun, bare, run_in, runs, start_run
+from .runs import ViewerRun, bare, cluster_of, run_in, runs, start_run
 from .settings import keep, restore
 from .texts import ENHANCE, FOCUS_STACK, LABELS, STACKS, as_sentence, bytes_text, duration_text
 
@@ -296,10 +296,12 @@ class FusionWidget(QWidget):
             self.model.show_times(lambda _: None)
             return
         device = self.options.device.value
-        seconds = expected_seconds(plan, self.model.chosen, device)
+        cluster = cluster_of(plan)
+        where = f"Runs on the cluster at {cluster}." if cluster else self._probe.sentence
+        seconds = None if cluster else expected_seconds(plan, self.model.chosen, device)
         size = f"The result takes {bytes_text(plan.bytes)}."
         time = "" if seconds is None else f"About {duration_text(seconds)}. "
-        lines = [self.align.hint(), plan.summary, time + size, self._probe.sentence]
+        lines = [self.align.hint(), plan.summary, time + size, where]
         self.summary.value = "\n".join(line for line in lines if line)
         self.fit.offer(plan)
         self.model.show_times(lambda name: expected_seconds(plan, name, device))
