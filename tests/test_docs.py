@@ -95,6 +95,6 @@ def test_each_picture_has_its_command(page):
     """On its page, or in CONTRIBUTING.md as the README's, which the first page shows, too."""
     text = (DOCS / page).read_text(encoding="utf-8")
     if set(re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)) - {"readme.png"}:
-        tools = set(re.findall(r"python (tools/\w+\.py)", text))
+        tools = set(re.findall(r"python ((?:tools|benchmarks)/\w+\.py)", text))
         assert tools
         assert all((DOCS.parent / tool).is_file() for tool in tools)

@@ -294,7 +294,7 @@ def test_a_full_disk_loses_nothing(here):
     if done.returncode == 77 or "unshare" in done.stderr:
         pytest.skip("no file system may be mounted here")
     assert done.returncode == 1, done.stderr
-    assert "no room for more results: make some, and go on with --resume" in done.stderr
+    assert "no room for more results: free some space, and go on with --resume" in done.stderr
     after = contents("after")
     assert after.pop("00.png") == kept
     counts = json.loads(Path("r.json").read_text(encoding="utf-8"))["counts"]

@@ -180,7 +180,9 @@ class Batch:
                 if outcome.error:
                     note(f"{outcome.case.name}: {outcome.error}")
                 if outcome.no_room:
-                    note("there is no room for more results: make some, and go on with --resume.")
+                    note(
+                        "there is no room for more results: free some space, and go on with --resume."
+                    )
                     return
 
     def _attend_to(self, outcome: Outcome, bar: ProgressBar) -> None:
