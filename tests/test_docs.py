@@ -98,3 +98,13 @@ def test_each_picture_has_its_command(page):
         tools = set(re.findall(r"python ((?:tools|benchmarks)/\w+\.py)", text))
         assert tools
         assert all((DOCS.parent / tool).is_file() for tool in tools)
+
+
+@pytest.mark.parametrize("page", [*PAGES, "../README.md", "../src/napari_gifnet/weights/README.md"])
+def test_the_modules_that_a_page_names_are_there(page):
+    """By their path in the repository, or in the package."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    named = set(re.findall(r"`(?:python )?([a-z_]+/[\w/]+\.py)\b", text))
+    roots = (DOCS.parent, DOCS.parent / "src" / "napari_gifnet")
+    gone = {path for path in named if not any((root / path).is_file() for root in roots)}
+    assert not gone
