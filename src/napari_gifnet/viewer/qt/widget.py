@@ -8,7 +8,7 @@ from typing import Any
 import napari
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QEvent, QSize, QTimer
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_gifnet.errors import GIFNetError
 
@@ -168,8 +168,11 @@ class FusionWidget(QWidget):
     def event(self, event: QEvent) -> bool:
         """Leave the viewer when the dock is closed, and rest while it is hidden."""
         kind = event.type()
-        if kind == QEvent.Type.ParentChange and self.parent() is None:
-            self.leave()
+        if kind == QEvent.Type.ParentChange:
+            if self.parent() is None:
+                self.leave()
+            else:  # napari 0.9.0 would keep a dock from being taller than its content
+                self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         elif kind == QEvent.Type.Hide and not event.spontaneous():
             self._hidden_timer.start()
         elif kind in (QEvent.Type.Show, QEvent.Type.StyleChange, QEvent.Type.FontChange):
