@@ -88,3 +88,14 @@ def test_a_stack_is_compared_in_the_figures_that_it_can_give(
     comparison = widget.result.comparing.comparison
     assert set(comparison.table["pyramid"]) == {"EI", "AG", "SF", "EN", "SD"}
     assert set(comparison.left_out) == {"MI", "SSIM", "VIF", "SCD", "Qabf"}
+
+
+def test_what_cannot_be_made_of_planes_is_said_with_what_to_do(stack_dock, qtbot, add_stack):
+    viewer, widget = stack_dock
+    add_stack(viewer)
+    widget.layers.task.value = "focus_stack"
+    widget.model.model.value = "gifnet"
+    widget.layers.height.value = True
+    expected = "'gifnet' gives no height map: choose gifnet-bands, or untick it."
+    qtbot.waitUntil(lambda: widget.summary.value == expected, timeout=60_000)
+    assert not widget.footer.run_button.isEnabled()
