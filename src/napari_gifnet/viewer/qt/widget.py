@@ -101,8 +101,7 @@ class FusionWidget(QWidget):
         self._on_layer_list()
         self._choose_layers()
         self._probe.start(self.options.device.value)
-        running = run_in(viewer)
-        if running is not None:
+        if (running := run_in(viewer)) is not None:
             self._attach(running)
         else:
             self._on_selected()
@@ -385,8 +384,7 @@ class FusionWidget(QWidget):
         if run is None:
             return
         self.footer.show_run(run.share, run.cancelled)
-        left = run.seconds_left
-        if left is not None and not run.cancelled:
+        if (left := run.seconds_left) is not None and not run.cancelled:
             self.status.value = f"About {duration_text(left)} left"
 
     def _on_ended(self) -> None:
