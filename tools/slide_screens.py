@@ -3,7 +3,7 @@
     python tools/slide_screens.py
 
 The slides are 16,384 pixels a side, of two planes of the focus stack's sample, mirrored side by side, and
-made chunk by chunk as they are read. Needs a display or Xvfb.
+magnified, made chunk by chunk as they are read. Needs a display or Xvfb.
 """
 
 import argparse
@@ -15,16 +15,17 @@ from tour import settle, wait_for  # isort: split
 import dask.array as da
 import napari
 import numpy as np
+from scipy.ndimage import zoom
 
 from napari_gifnet.files.samples import load_sample
 
-SIDE, CHUNK, LEVELS, TILE = 16384, 512, 6, 320
-ZOOMS = {"slide": None, "slide-near": 3.0}
+SIDE, CHUNK, LEVELS, TILE, MAGNIFIED = 16384, 512, 6, 320, 6.4
+ZOOMS = {"slide": None, "slide-near": 0.8}
 
 
 def slide_of(plane):
     """Return the levels of a slide of mirrored tiles of a plane."""
-    tile = plane[:TILE, :TILE].astype(np.float32)
+    tile = zoom(plane[:TILE, :TILE].astype(np.float32), MAGNIFIED, order=3)
     tile = np.block([[tile, tile[:, ::-1]], [tile[::-1], tile[::-1, ::-1]]])
     levels = []
     for k in range(LEVELS):
@@ -66,9 +67,9 @@ def main():
     wait_for(lambda: "choose the current view" in widget.summary.value)
     wait_for(lambda: "Runs on" in widget._probe.sentence)
     centre = viewer.scene.camera.center
-    for name, zoom in ZOOMS.items():
-        if zoom is not None:
-            viewer.scene.camera.zoom = zoom
+    for name, factor in ZOOMS.items():
+        if factor is not None:
+            viewer.scene.camera.zoom = factor
             viewer.scene.camera.center = (0, centre[1] + 40, centre[2] + 60)
             settle()
         widget.status.value = ""

@@ -12,7 +12,7 @@ from napari_gifnet.backend import Backend
 from napari_gifnet.fusers import open_fuser
 from napari_gifnet.fusion import run
 from napari_gifnet.grids.resample import Resampled
-from napari_gifnet.lazy import areas, fuse_lazily
+from napari_gifnet.lazy import areas, fuse_lazily, tasks
 from napari_gifnet.lazy import inputs as lazy_inputs
 from napari_gifnet.lazy.blocks import Blocks, put_together
 from napari_gifnet.locality import Locality
@@ -119,6 +119,23 @@ def test_stacks_of_planes_in_chunks(options, monkeypatch, large, normalization):
     shared = 2 if large and normalization == "plane" else 1  # a block holds two planes
     expected = passes if shared == 1 else 1 + 3 * shared
     assert counted.computed.count((0, 0, 0)) == expected
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_no_part_is_measured_or_fused_twice(pair, options, monkeypatch, large):
+    """However many chunks lie in a part, and whether the inputs are kept from pass to pass."""
+    if large:
+        monkeypatch.setattr(lazy_inputs, "KEPT_BYTES", 0)
+    done = []
+    for name in ("measure_part", "fuse_part"):
+        task = getattr(tasks, name)
+        monkeypatch.setattr(
+            tasks, name, lambda *given, name=name, task=task: done.append(name) or task(*given)
+        )
+    a, b = pair
+    compute(fuse(da.from_array(a, chunks=(20, 25)), b, intensity="minmax", **options))
+    parts = 3 * 3  # of up to 40 × 40 pixels, in chunks of 20 × 25
+    assert (done.count("measure_part"), done.count("fuse_part")) == (2 * parts, parts)
 
 
 def test_enhancement_and_holes(options):

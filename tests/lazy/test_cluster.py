@@ -12,17 +12,26 @@ from scipy.ndimage import gaussian_filter
 
 from napari_gifnet import fuse
 from napari_gifnet.errors import Cancelled, ImageError, OptionError
-from napari_gifnet.lazy import graph
+from napari_gifnet.lazy import graph, tasks
 from napari_gifnet.lazy.areas import Areas
 from napari_gifnet.lazy.cluster import check_workers, compute_on, open_cluster
 
 pytest.importorskip("distributed")
+cloudpickle = pytest.importorskip("cloudpickle")
 
 
 @pytest.fixture(scope="module")
 def client():
     with open_cluster(workers=2) as client:
         yield client
+
+
+@pytest.fixture
+def small_areas(monkeypatch):
+    """Parts of planes of 120 × 150, as chunks: small chunks are computed together otherwise."""
+    areas = Areas((0, 56, 120), (0, 70, 150))
+    monkeypatch.setattr(graph, "areas_of", lambda rows, columns, _: areas)
+    return (56, 64), (70, 80)
 
 
 def scene(height, width, seed=0):
@@ -59,27 +68,77 @@ def test_bands_on_processes_threads_and_in_one_piece(client):
     wait_until_idle(client)
 
 
-def test_gifnet_goes_on_when_a_worker_is_killed(client, random_model, monkeypatch):
-    monkeypatch.setattr(
-        graph, "areas_of", lambda rows, columns, _: Areas((0, 56, 120), (0, 70, 150))
-    )
-    a, b = scene(120, 150), scene(120, 150, seed=1)
-    named = options(random_model)
-    whole = fuse(a, b, **named)
-    fused = fuse(
-        da.from_array(a, chunks=((56, 64), (70, 80))), da.from_array(b, chunks=50), **named
-    )
+def killing(client):
+    """Return a report that kills a worker when half is done, and which it killed."""
     killed = []
 
-    def kill_in_the_middle(done, total):
+    def report(done, total):
         if done >= total // 2 and not killed:
             killed.append(client.submit(os.getpid, pure=False).result())
             os.kill(killed[0], 9)
 
-    (made,) = compute_on(client, [fused], kill_in_the_middle)
-    assert killed
-    np.testing.assert_allclose(made, whole, atol=1e-4, rtol=0)
+    return report, killed
+
+
+def test_gifnet_on_processes_threads_and_in_one_piece(client, random_model, small_areas):
+    a, b = scene(120, 150), scene(120, 150, seed=1)
+    named = options(random_model)
+    fused = fuse(da.from_array(a, chunks=small_areas), da.from_array(b, chunks=50), **named)
+    (made,) = compute_on(client, [fused])
+    np.testing.assert_allclose(made, fuse(a, b, **named), atol=1e-4, rtol=0)
+    np.testing.assert_array_equal(fused.compute(scheduler="threads"), made)
     wait_until_idle(client)
+
+
+def test_gifnet_goes_on_when_a_worker_is_killed(client, random_model, small_areas):
+    a, b = scene(120, 150), scene(120, 150, seed=1)
+    named = options(random_model)
+    fused = fuse(da.from_array(a, chunks=small_areas), da.from_array(b, chunks=50), **named)
+    report, killed = killing(client)
+    (made,) = compute_on(client, [fused], report)
+    assert killed
+    np.testing.assert_allclose(made, fuse(a, b, **named), atol=1e-4, rtol=0)
+    wait_until_idle(client)
+
+
+def test_bands_go_on_when_a_worker_is_killed(client):
+    a, b = scene(1500, 1500), scene(1500, 1500, seed=1)
+    named = options("gifnet-bands")
+    fused = fuse(da.from_array(a, chunks=500), b, **named)
+    report, killed = killing(client)
+    (made,) = compute_on(client, [fused], report)
+    assert killed
+    np.testing.assert_allclose(made, fuse(a, b, **named), atol=1e-5, rtol=0)
+    wait_until_idle(client)
+
+
+def test_models_are_sent_once_a_worker(client, random_model, small_areas):
+    """Weights that do not ship travel as the result of one task, and are unpacked once."""
+    client.wait_for_workers(2, timeout=60)
+
+    def forget():
+        for cache in (tasks._opened, tasks._last_fuser):
+            cache.cache_clear()
+
+    def counts():
+        return [tasks._opened.cache_info(), tasks._last_fuser.cache_info()]
+
+    client.run(forget)
+    a, b = scene(120, 150), scene(120, 150, seed=1)
+    named = options(random_model)
+    fused = fuse(da.from_array(a, chunks=small_areas), da.from_array(b, chunks=50), **named)
+    compute_on(client, [fused])
+    found = list(client.run(counts).values())
+    for of_all in zip(*found, strict=True):
+        assert max(info.misses for info in of_all) == 1
+        assert sum(info.hits + info.misses for info in of_all) >= 12  # 4 parts, 3 passes
+    graph_of = fused.__dask_graph__()
+    shared = [name for name in graph_of.layers if name.startswith("gifnet-shared")]
+    weights = sum(p.nbytes for p in random_model.network.parameters())
+    sizes = {name: len(cloudpickle.dumps(dict(layer))) for name, layer in graph_of.layers.items()}
+    assert len(shared) == 1
+    assert sizes.pop(shared[0]) > weights
+    assert sum(sizes.values()) < weights / 2
 
 
 def test_cancel_leaves_no_task(client):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,6 +117,8 @@ def test_a_killed_process_goes_on(tmp_path):
     fused = zarr.create_array(
         store=tmp_path / "fused", shape=(2000, 1500), chunks=(250, 250), dtype="f4"
     )
+    at_once = tmp_path / "at once"
+    shutil.copytree(tmp_path, at_once, ignore=lambda *_: ["at once"])
     command = [sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     for line in process.stdout:
@@ -134,3 +137,5 @@ def test_a_killed_process_goes_on(tmp_path):
     assert len(kept) >= len(before)
     pair = [zarr.open_array(tmp_path / name)[:] for name in "ab"]
     np.testing.assert_allclose(fused[:], fuse(*pair, model="pyramid"), atol=2e-6)
+    subprocess.run([*command[:-1], str(at_once)], check=True, capture_output=True)
+    np.testing.assert_array_equal(zarr.open_array(at_once / "fused")[:], fused[:])

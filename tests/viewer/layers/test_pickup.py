@@ -7,6 +7,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Points
 
+from napari_gifnet.errors import OptionError
 from napari_gifnet.viewer import enhance_layer, fuse_layers, fuse_stack_layers
 from napari_gifnet.viewer.layers.current import Current
 from napari_gifnet.viewer.layers.pickup import pick_up, read_record
@@ -65,6 +66,24 @@ def test_the_job_of_a_result_is_found_again(viewer, kind):
     assert found.plan.plane_of(result.data, part).shape[:2] == found.plan.job.sides
     exec(as_python(found.record), {"viewer": viewer})
     np.testing.assert_array_equal(viewer.layers[-1].data, result.data)
+
+
+def test_layers_at_the_levels_that_are_shown_are_found_again():
+    viewer = ViewerModel()
+    levels = [np.random.default_rng(side).random((side, side)) for side in (64, 32, 16)]
+    a = viewer.add_image(levels, multiscale=True, name="a")
+    b = viewer.add_image(levels[:2], multiscale=True, name="b")
+    a.data_level, b.data_level = 2, 1
+    viewer.scene.camera.center, viewer.scene.camera.zoom = (0, 32, 32), 20
+    result = viewer.add_layer(fuse_layers(a, b, viewer=viewer, extent="view", model="mean"))
+    assert result.metadata["napari_gifnet"]["parameters"]["level"] == [2, 1]
+    assert result.data.shape == (21, 16)  # of b's level: 40 × 30 of its finest, and what is cut
+    found = pick_up(result, viewer.layers)
+    np.testing.assert_array_equal(np.asarray(run_plan(found.plan).data), result.data)
+    exec(as_python(found.record), {"viewer": viewer})
+    np.testing.assert_array_equal(viewer.layers[-1].data, result.data)
+    with pytest.raises(OptionError, match="level='coarse' is not understood"):
+        fuse_layers(a, b, level="coarse")
 
 
 def test_the_heights_of_a_stack_are_picked_up_too(viewer):
