@@ -10,6 +10,7 @@ from .aligning import align
 from .console import Commands, help_text
 from .demo import demo
 from .evaluating import evaluate
+from .exporting import export
 from .fusing import enhance, fuse
 from .listing import models, samples
 from .training import train
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (fuse, enhance, align, evaluate, demo, train, models, samples):
+for command in (fuse, enhance, align, evaluate, demo, train, models, export, samples):
     app.command(help=help_text(command))(command)
 
 
