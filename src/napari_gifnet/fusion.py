@@ -185,7 +185,8 @@ def fuse_stack(
         As for `fuse`; by default ``"gifnet-bands"``.
     align : {"shift", "rigid", "similarity", "affine"}, optional
         How each plane is laid on its neighbour first, from the middle one on: ``"similarity"`` is for
-        a lens that is refocused. Planes that match nowhere stay, with a warning. Needs SimpleITK.
+        a lens that is refocused. At each place along the further axes by itself; at once, also of a
+        dask array. Planes that match nowhere stay, with a warning. Needs SimpleITK.
     return_index : bool
         Whether to return where along the axis each pixel comes from; not for exposures, and with a
         model of the band network.

@@ -6,7 +6,6 @@ from scipy import ndimage
 
 from napari_gifnet import fuse_stack
 from napari_gifnet.alignment.stack import align_planes
-from napari_gifnet.errors import OptionError
 
 from .scenes import distance, moved_by, picture, similarity
 
@@ -78,6 +77,26 @@ def test_planes_that_match_nowhere_stay_with_a_warning():
     assert np.allclose(fused, noise.mean(axis=0) / 255, atol=1e-5)
 
 
-def test_a_stack_with_further_axes_is_refused():
-    with pytest.raises(OptionError, match="one at a time"):
-        fuse_stack(np.zeros((2, 3, 64, 64)), align="rigid", model="mean")
+@pytest.mark.parametrize("lazy", [False, True])
+def test_further_axes_are_aligned_place_by_place(stack, lazy):
+    planes = stack[0][:2]
+    seasons = np.stack([planes, planes[::-1, ::-1]])  # (time, planes, Y, X)
+    alone = [fuse_stack(each, align="shift", model="mean") for each in seasons]
+    given = seasons
+    if lazy:
+        da = pytest.importorskip("dask.array")
+        given = da.from_array(seasons, chunks=(1, 1, 120, -1))
+    fused = fuse_stack(given, axis=1, align="shift", model="mean")
+    assert (type(fused) is np.ndarray) is not lazy
+    fused = np.asarray(fused)
+    assert fused.shape == (2, SIDE, SIDE)
+    for at, one in enumerate(alone):
+        assert (fused[at] == one).all()
+
+
+def test_a_place_whose_planes_match_nowhere_is_named(stack):
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 255, (2, SIDE, SIDE), dtype=np.uint8)
+    with pytest.warns(RuntimeWarning, match="at 1, planes 0 and 1 match nowhere") as told:
+        fuse_stack(np.stack([stack[0][:2], noise]), axis=1, align="shift", model="mean")
+    assert "at 0" not in str(told[0].message)

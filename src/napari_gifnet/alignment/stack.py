@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
-from napari_gifnet.errors import OptionError
 from napari_gifnet.grids.pairs import index_map, within
 from napari_gifnet.grids.resample import Resampled
 from napari_gifnet.grids.world_grid import WorldGrid
+from napari_gifnet.planes.image import ImagePlanes
 from napari_gifnet.planes.request import Request
 from napari_gifnet.progress import Progress, share_of
 
@@ -96,7 +96,7 @@ def align_planes(
         SimpleITK is not installed.
     """
     check_kind(transform)
-    import_simpleitk()
+    import_simpleitk(lambda: report(0, 1))
     count = len(planes)
     reference = count // 2 if reference is None else range(count)[reference]
     grid = WorldGrid(tuple(planes[0].shape[:2]), scale=steps)
@@ -188,6 +188,45 @@ class MovedPlane:
         return bare
 
 
+class MovedPlanes:
+    """One plane of a stack at each place along its other axes, resampled where it belongs there.
+
+    Parameters
+    ----------
+    values : array (..., Y, X) or (..., Y, X, channels)
+        NumPy's or dask's.
+    matrices : dict
+        Of each place, as `MovedPlane` takes them.
+    """
+
+    def __init__(self, values: Any, matrices: dict[tuple[int, ...], Matrix]) -> None:
+        self.data = values
+        self.shape, self.ndim, self.dtype = tuple(values.shape), values.ndim, np.dtype(np.float32)
+        self._planes = {
+            place: MovedPlane(values[place], matrix) for place, matrix in matrices.items()
+        }
+
+    def box(self, index: tuple[int, ...]) -> Any:
+        """Return where `part` lies in the values."""
+        inner = self._planes[index].box(())
+        return None if inner is None else (*index, *inner)
+
+    def part(self, index: tuple[int, ...]) -> Any:
+        """Return the values that a plane is made of, lazy if they are."""
+        return self._planes[index].part(())
+
+    def plane(self, index: tuple[int, ...] = (), part: Any = None) -> NDArray[np.float32]:
+        """Return one plane (Y, X) or (Y, X, channels), in float32."""
+        return self._planes[index].plane((), part)
+
+    def without_data(self) -> MovedPlanes:
+        """Return a view whose `plane` works with a part only."""
+        bare = object.__new__(MovedPlanes)
+        planes = {place: each.without_data() for place, each in self._planes.items()}
+        bare.__dict__.update(self.__dict__, data=None, _planes=planes)
+        return bare
+
+
 def _limits(dtype: np.dtype) -> tuple[float, float]:
     if dtype.kind == "b":
         return 0.0, 1.0
@@ -198,7 +237,7 @@ def _limits(dtype: np.dtype) -> tuple[float, float]:
 
 def align_request(
     request: Request, transform: str, report: Progress, reference: int | None = None
-) -> tuple[Request, StackAlignment]:
+) -> tuple[Request, dict[tuple[int, ...], StackAlignment]]:
     """Return the request of a stack with its planes laid on each other.
 
     Parameters
@@ -211,12 +250,9 @@ def align_request(
 
     Returns
     -------
-    (Request, StackAlignment)
-
-    Raises
-    ------
-    OptionError
-        The stack has further axes.
+    (Request, dict)
+        Where the planes belong at each place along the further axes: a camera that is refocused
+        again and again does not come back to where it was.
 
     Warns
     -----
@@ -224,17 +260,24 @@ def align_request(
         Planes match nowhere, and were left as they lie.
     """
     inputs = request.inputs
-    if inputs[0].own_leading:
-        raise OptionError(
-            f"align={transform!r} is of one stack (planes, Y, X), and this one has further axes of "
-            f"shape {inputs[0].own_leading}: align and fuse one at a time."
+    leading = inputs[0].own_leading
+    places = list(np.ndindex(leading))
+    found, notes = {}, []
+    for i, place in enumerate(places):
+        found[place] = align_planes(
+            [each.values[place] for each in inputs],
+            inputs[0].rgb,
+            transform,
+            reference=reference,
+            report=share_of(report, i / len(places), 1 / len(places)),
         )
-    planes = [each.values for each in inputs]
-    found = align_planes(planes, inputs[0].rgb, transform, reference=reference, report=report)
-    moved = [
-        replace(image, values=MovedPlane(image.values, matrix))
-        for image, matrix in zip(inputs, found.matrices, strict=True)
-    ]
-    if found.notes:
-        warnings.warn("; ".join(found.notes), RuntimeWarning, stacklevel=3)
+        at = f"at {', '.join(map(str, place))}, " if leading else ""
+        notes += [at + note for note in found[place].notes]
+    moved: list[ImagePlanes] = []
+    for k, image in enumerate(inputs):
+        matrices = {place: each.matrices[k] for place, each in found.items()}
+        view = MovedPlanes(image.values, matrices) if leading else None
+        moved.append(replace(image, values=view or MovedPlane(image.values, matrices[()])))
+    if notes:
+        warnings.warn("; ".join(notes), RuntimeWarning, stacklevel=3)
     return replace(request, inputs=tuple(moved)), found

@@ -149,8 +149,10 @@ def align_stack(request: Request, transform: str) -> tuple[Request, str]:
     from napari_gifnet.alignment.stack import align_request
 
     request, found = align_request(request, transform, lambda done, total: None)
-    farthest = found.farthest(request.inputs[0].sides)
-    said = f"planes laid on plane {found.reference}, from up to {farthest:.1f} pixels off"
+    sides = request.inputs[0].sides
+    farthest = max(each.farthest(sides) for each in found.values())
+    reference = next(iter(found.values())).reference
+    said = f"planes laid on plane {reference}, from up to {farthest:.1f} pixels off"
     return request, said
 
 
