@@ -3,9 +3,12 @@
     python benchmarks/align --output align.md --cases align.jsonl
     python benchmarks/align --sets phantom lytro --count 4
     python benchmarks/align --look --sets lytro still_lytro
+    python benchmarks/align own --sets lytro
+    python benchmarks/align thresholds
 
 A case is right if it is trusted and near enough, on average over the head's voxels or a 7×7 grid of
-the picture. Cases that `--cases` holds are not done again. The sets are described in `align_cases.py`.
+the picture. Cases that `--cases` holds are not done again. The sets are described in `align_cases.py`;
+lytro_own is lytro, counted from where each pair lies on itself (`own_place.py`), which `own` tells of.
 """
 
 from __future__ import annotations
@@ -18,9 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from align_cases import SETS, Case
+import thresholds
+from align_cases import SETS, Case, grid_points, pairs_of
+from own_place import apart, own_place
 
-from napari_gifnet import align, looks_misaligned
+from napari_gifnet import WorldGrid, align, looks_misaligned
+from napari_gifnet.alignment.picture import Frame, Picture
+from napari_gifnet.alignment.run import in_units_of
+from napari_gifnet.alignment.search import search_plane
 
 NEAR = {
     "phantom": 1.0,
@@ -36,6 +44,7 @@ NEAR = {
     "still_roadscene": 2.0,
     "still_vifb": 2.0,
     "training": 3.0,
+    "training_more": 3.0,
     "training_still": 2.0,
 }
 """What is near enough, in mm or pixels."""
@@ -89,6 +98,7 @@ def judge(case: Case) -> dict[str, Any]:
     away = None if case.truth is None else case.distance(found.matrix)
     return {
         "name": case.name,
+        "matrix": found.matrix.tolist(),
         "distance": away,
         "trusted": found.trusted,
         "reason": found.reason,
@@ -135,8 +145,79 @@ def row(name: str, done: list[dict[str, Any]]) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
+def rows_of_own_places(name: str) -> list[str]:
+    """Return a row for each pair of a set: where it lies on itself, by two measures, and how surely."""
+    columns = (
+        "pair",
+        "off by itself",
+        "standard error",
+        "there and back",
+        "from where `align` searches it",
+        "blocks",
+    )
+    lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+    for pair, fixed, moving in pairs_of(name):
+        points, still = grid_points(fixed.shape[:2]), np.eye(3)
+        own = own_place(fixed, moving)
+        back = np.linalg.inv(own_place(moving, fixed, 0).matrix)
+        searched = search_at_rest(fixed, moving)
+        off, round_trip, other = (
+            apart(each, own.matrix, points) for each in (still, back, searched)
+        )
+        error = np.sqrt(np.mean([apart(each, own.matrix, points) ** 2 for each in own.draws]))
+        numbers = " | ".join(f"{each:.2f}" for each in (off, error, round_trip, other))
+        lines.append(f"| {pair} | {numbers} | {own.blocks} |")
+        print(lines[-1], flush=True)
+    return lines
+
+
+def search_at_rest(fixed: np.ndarray, moving: np.ndarray) -> np.ndarray:
+    """Return where `align` would move a picture if it did not leave alone what lies right already."""
+    pictures = [
+        Picture(each, WorldGrid(each.shape[:2]), each.ndim == 3) for each in (fixed, moving)
+    ]
+    frame = Frame.of(pictures[0].grid, pictures[1].grid)
+    f, m = (frame.sample(each.read(), 1.0) for each in pictures)
+    last = search_plane(f, m, "similarity", 0, lambda: None)[-1]
+    return in_units_of(pictures[1].grid, frame, last.pull)
+
+
+def known_cases(path: Path | None) -> dict[str, dict[str, Any]]:
+    """Return the cases that were done before."""
+    if path is None or not path.is_file():
+        return {}
+    records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {f"{record['set']}/{record['name']}": record for record in records}
+
+
+def do_set(name: str, known: dict[str, dict[str, Any]], options: Any) -> list[dict[str, Any]]:
+    """Do the cases of a set that are not known yet."""
+    done = []
+    for case in itertools.islice(SETS[name](), options.count):
+        record = known.get(f"{name}/{case.name}")
+        same = known.get(f"{name.removesuffix('_own')}/{case.name}")
+        if record is None and same is not None and "matrix" in same:
+            record = same | {"distance": case.distance(np.array(same["matrix"]))}
+        if record is None:
+            record = {"set": name, **(look if options.look else judge)(case)}
+            known[f"{name}/{case.name}"] = record
+            if options.cases:
+                with options.cases.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(record) + "\n")
+        if options.verbose:
+            numbers = {
+                key: round(value, 3) if isinstance(value, float) else value
+                for key, value in record.items()
+                if key not in ("set", "name")
+            }
+            print(record["name"], numbers, flush=True)
+        done.append(record)
+    return done
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("what", nargs="?", choices=("table", "thresholds", "own"), default="table")
     parser.add_argument(
         "--sets", nargs="+", default=[name for name in SETS if "training" not in name]
     )
@@ -146,33 +227,21 @@ def main() -> None:
     parser.add_argument("--look", action="store_true", help="the quick look before a run instead")
     parser.add_argument("--verbose", action="store_true", help="print each case")
     options = parser.parse_args()
-    known: dict[str, dict[str, Any]] = {}
-    if options.cases and options.cases.is_file():
-        for line in options.cases.read_text(encoding="utf-8").splitlines():
-            record = json.loads(line)
-            known[f"{record['set']}/{record['name']}"] = record
-    columns = LOOKS if options.look else COLUMNS
-    lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
-    print(*lines, sep="\n", flush=True)
-    for name in options.sets:
-        done = []
-        for case in itertools.islice(SETS[name](), options.count):
-            record = known.get(f"{name}/{case.name}")
-            if record is None:
-                record = {"set": name, **(look if options.look else judge)(case)}
-                if options.cases:
-                    with options.cases.open("a", encoding="utf-8") as file:
-                        file.write(json.dumps(record) + "\n")
-            if options.verbose:
-                numbers = {
-                    key: round(value, 3) if isinstance(value, float) else value
-                    for key, value in record.items()
-                    if key not in ("set", "name")
-                }
-                print(record["name"], numbers, flush=True)
-            done.append(record)
-        lines.append((row_of_looks if options.look else row)(name, done))
-        print(lines[-1], flush=True)
+    known = known_cases(options.cases)
+    if options.what == "thresholds":
+        done = [each for name in thresholds.SETS for each in do_set(name, known, options)]
+        lines = thresholds.report(done)
+        print(*lines, sep="\n")
+    elif options.what == "own":
+        lines = [line for name in options.sets for line in rows_of_own_places(name)]
+    else:
+        columns = LOOKS if options.look else COLUMNS
+        lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+        print(*lines, sep="\n", flush=True)
+        for name in options.sets:
+            done = do_set(name, known, options)
+            lines.append((row_of_looks if options.look else row)(name, done))
+            print(lines[-1], flush=True)
     if options.output:
         options.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -47,6 +47,20 @@ def test_a_picture_that_is_magnified_comes_back():
     assert "smaller" in found.movement
 
 
+def test_two_planes_of_focus_come_to_a_tenth_of_a_pixel():
+    scene = picture(SIDE)
+    blurred = ndimage.gaussian_filter(scene, 2.0)
+    near = np.arange(SIDE) < SIDE / 2
+    away = similarity(SIDE, 4, 1.03, (5, -6))
+    found = align(
+        np.where(near, blurred, scene),
+        moved_by(away, np.where(near, scene, blurred)),
+        transform="similarity",
+    )
+    assert found.trusted, found.reason
+    assert distance(found.matrix, away, (0, 0), (SIDE, SIDE)) < 0.1
+
+
 def test_it_repeats_to_the_bit(pair, found):
     again = align(pair[0], pair[1])
     assert (again.matrix == found.matrix).all()
@@ -127,7 +141,23 @@ def test_a_search_is_cancelled_at_once(pair):
     assert time.perf_counter() - called[-1] < 0.5
 
 
+def test_a_search_is_cancelled_while_simpleitk_is_read():
+    pytest.importorskip("SimpleITK")
+    code = (
+        "import sys; import numpy as np; from napari_gifnet import align\n"
+        "a, called = np.random.default_rng(0).random((64, 64)), []\n"
+        "def progress(done, total):\n"
+        "    called.append(done)\n"
+        "    if len(called) == 10: raise KeyError('mine')\n"
+        "try: align(a, a, progress=progress)\n"
+        "except KeyError: print('SimpleITK' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def test_a_volume_search_is_cancelled_within_half_a_second():
+    pytest.importorskip("SimpleITK")  # is read before the search, if it is not yet
     body = volume()
     called = []
 

@@ -13,7 +13,7 @@ from napari_gifnet.grids.world_grid import WorldGrid
 from napari_gifnet.progress import Progress, Reporting
 
 from . import mutual, oriented
-from .judge import LEAST_BLOCKS, LEAST_SHARE, judge, movement_of
+from .judge import LEAST_BLOCKS, judge, movement_of
 from .pairs import choose_ndim, open_pair, take_pair
 from .picture import Check, Frame, Picture, Sampled
 from .run import in_units_of, is_blank
@@ -28,6 +28,10 @@ SIDE = {2: 224, 3: 48}
 
 LEAST_MOVE = {2: 4.0, 3: 0.8}
 """Working voxels: less is not worth a word."""
+
+LEAST_SHARE = {2: 0.20, 3: 0.33}
+"""Of the blocks: less than an alignment needs to be trusted, since a warning moves nothing. That of planes
+was set on training pictures, as `judge` says."""
 
 LEAST_GAIN = 0.04
 """By which the images must match better elsewhere."""

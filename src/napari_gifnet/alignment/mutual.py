@@ -5,6 +5,11 @@ Mattes' measure, by SimpleITK, which is imported inside.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,9 +24,19 @@ if TYPE_CHECKING:
 
 BINS = 32
 
+_PIECE_BYTES = 2**22
 
-def import_simpleitk() -> Any:
-    """Return SimpleITK; raise MissingDependencyError where it is not installed."""
+
+def import_simpleitk(check: Check | None = None) -> Any:
+    """Return SimpleITK; raise MissingDependencyError where it is not installed.
+
+    Parameters
+    ----------
+    check : callable, optional
+        Called while the library is read from disk for the first time; what it raises ends that.
+    """
+    if check is not None and "SimpleITK" not in sys.modules:
+        _read_ahead("SimpleITK", check)
     try:
         import SimpleITK
     except ImportError as error:
@@ -32,6 +47,26 @@ def import_simpleitk() -> Any:
     return SimpleITK
 
 
+def _read_ahead(package: str, check: Check) -> None:
+    """Read a package's libraries, so that they are in memory once they are loaded.
+
+    Loading stops all other threads of Python, the GUI's too, and from a slow disk it takes seconds.
+    """
+    spec = find_spec(package)
+    for folder in (spec and spec.submodule_search_locations) or ():
+        for path in sorted(Path(folder).glob(f"_{package}*")):
+            for _ in _pieces(path):
+                check()
+
+
+def _pieces(path: Path) -> Iterator[int]:
+    """Read a file piece by piece, and forget it; one that cannot be read has none."""
+    buffer = bytearray(_PIECE_BYTES)
+    with suppress(OSError), path.open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            yield count
+
+
 def refine(
     fixed: Sampled,
     moving: Sampled,
@@ -39,7 +74,7 @@ def refine(
     kind: str,
     check: Check,
     *,
-    samples: int,
+    samples: int | None,
     first: float,
     last: float,
     iterations: int,
@@ -56,8 +91,8 @@ def refine(
     kind : {"shift", "rigid", "similarity", "affine"}
     check : callable
         Called in each iteration; what it raises ends the search.
-    samples : int
-        Of the fixed image that are looked at.
+    samples : int or None
+        Of the fixed image that are looked at; all of them if None.
     first, last : float
         Steps, in working voxels.
     iterations : int
@@ -65,14 +100,17 @@ def refine(
     bins : int
         Of either image's values.
     """
-    sitk = import_simpleitk()
+    sitk = import_simpleitk(check)
     n = fixed.values.ndim
     transform = _transform(sitk, kind, start, n)
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(bins)
-    method.SetMetricSamplingStrategy(method.RANDOM)
-    share = min(1.0, samples / float(fixed.known.sum()))
-    method.SetMetricSamplingPercentage(share, seed + 1)  # 0 is the wall clock
+    if samples is None:
+        method.SetMetricSamplingStrategy(method.NONE)
+    else:
+        method.SetMetricSamplingStrategy(method.RANDOM)
+        share = min(1.0, samples / float(fixed.known.sum()))
+        method.SetMetricSamplingPercentage(share, seed + 1)  # 0 is the wall clock
     if not fixed.known.all():
         method.SetMetricFixedMask(_image(sitk, fixed, fixed.known.astype(np.uint8)))
     if not moving.known.all():

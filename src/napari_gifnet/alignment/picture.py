@@ -114,6 +114,11 @@ class Sampled:
         """Return fractional indices of points (..., n) of the frame."""
         return (points - self.origin) / self.step
 
+    def smoothed(self, sigma: float) -> Sampled:
+        """Return the image smoothed, by so many of its own voxels."""
+        values = ndimage.gaussian_filter(self.values, sigma, mode="nearest")
+        return Sampled(values, self.known, self.origin, self.step)
+
     def coarser(self, step: float) -> Sampled:
         """Return the image in larger voxels, of `step` working voxels."""
         factor = step / self.step

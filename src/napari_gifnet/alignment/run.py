@@ -99,7 +99,6 @@ def align(
 
 def find(fixed: Picture, moving: Picture, kind: str, seed: int, report: Progress) -> Alignment:
     """Return the transform of one picture onto another, in the moving one's units."""
-    import_simpleitk()
     done = 0
 
     def check() -> None:
@@ -108,6 +107,7 @@ def find(fixed: Picture, moving: Picture, kind: str, seed: int, report: Progress
         report(int(_STEPS * (1 - np.exp(-2.5 * done / _CHECKS[fixed.grid.ndim]))), _STEPS)
 
     report(0, _STEPS)
+    import_simpleitk(check)
     frame = Frame.of(fixed.grid, moving.grid)
     fixed, moving = (each.read(frame.in_units_of(each.grid), check) for each in (fixed, moving))
     for picture in (fixed, moving):

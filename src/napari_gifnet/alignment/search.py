@@ -23,6 +23,10 @@ TURNS: Matrix = np.arange(-24, 25, 3.0)
 
 SCALES: Matrix = 1.05 ** np.arange(-4, 5)
 
+SMOOTHED = 1.0
+"""Voxels by which planes are smoothed at the end: one that was resampled, or is out of focus, is as
+sharp as the other then, and what the interpolation adds is gone."""
+
 
 class Place(NamedTuple):
     """Where the moving image may belong.
@@ -33,10 +37,13 @@ class Place(NamedTuple):
         Takes points of the fixed image to those of the moving one.
     how : str
         By which it was found.
+    exact : bool
+        Whether all voxels were looked at at the finest resolution.
     """
 
     pull: Matrix
     how: str
+    exact: bool = False
 
 
 def steps_of(fixed: Sampled) -> list[float]:
@@ -68,22 +75,35 @@ def search_plane(
         f[2], m[2], near[0].pull, kind, check, reach=3.0, iterations=5, most=6000
     )
     places = [Place(np.eye(3), "start"), Place(best.pull, "oriented gradients")]
+    smooth_f, smooth_m = (each[2].smoothed(SMOOTHED) for each in (f, m))
     for begin in list(places):
         pull = begin.pull
-        for level in (0, 1, 2) if begin.how == "start" else (2,):
+        for level in (0, 1) if begin.how == "start" else ():
             pull = mutual.refine(
                 f[level],
                 m[level],
                 pull,
-                simple if level < 2 else kind,
+                simple,
                 check,
                 samples=20_000,
-                first=2 * steps[level] if begin.how == "start" else 0.5 * steps[level],
+                first=2 * steps[level],
                 last=0.02 * steps[level],
                 iterations=60,
                 seed=seed,
             )
-        places.append(Place(pull, f"{begin.how}, then mutual information"))
+        pull = mutual.refine(
+            smooth_f,
+            smooth_m,
+            pull,
+            kind,
+            check,
+            samples=None,
+            first=(2.0 if begin.how == "start" else 0.5) * steps[2],
+            last=0.005 * steps[2],
+            iterations=100,
+            seed=seed,
+        )
+        places.append(Place(pull, f"{begin.how}, then mutual information", exact=True))
     return places
 
 

@@ -1,8 +1,11 @@
 """Layers laid on each other in the dock: moved, taken back, judged, saved, warned about."""
 
+import os
+import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -173,6 +176,45 @@ def test_a_dock_that_is_closed_and_opened_finds_the_run_and_what_came_of_it(
     assert "moved 10.3 px" in widget.align.said.value
     widget.align.undo_button.click()
     assert (viewer.layers["modality"].affine.affine_matrix == np.eye(3)).all()
+
+
+def test_a_viewer_closes_in_the_middle_of_an_alignment(tmp_path):
+    code = f"""
+import sys, time
+sys.path.insert(0, {str(Path(__file__).parents[3])!r})
+import napari
+from qtpy.QtWidgets import QApplication
+from tests.viewer.qt.test_align import scene_pair
+
+viewer = napari.Viewer(show=False)
+_, widget = viewer.window.add_plugin_dock_widget("napari-gifnet", "GIFNet Fusion")
+for name, values in zip(("detail", "modality"), scene_pair(400)):
+    viewer.add_image(values, name=name)
+def until(condition):
+    while not condition():
+        QApplication.processEvents()
+        time.sleep(0.005)
+until(widget.align.align_button.isEnabled)
+moving = viewer.layers["modality"]
+widget.align.align_button.click()
+until(lambda: widget.footer.progress.value() > 0)
+viewer.close()
+for _ in range(50):
+    QApplication.processEvents()
+    time.sleep(0.005)
+print("moved" if moving.affine.translate.any() else "left alone")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env=os.environ | {"XDG_CONFIG_HOME": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Error" not in done.stderr, done.stderr
+    assert done.stdout.strip().endswith("left alone")
 
 
 def test_without_a_dock_napari_tells_what_came_of_it(aligned_dock, qtbot, close_dock, open_dock):
