@@ -135,8 +135,8 @@ def test_detail_that_one_exposure_lost_is_asked_of_the_other():
     assert lost_detail(scene, scene, flat).item() == 0  # nothing is clipped
 
 
-def test_two_hundred_steps_lower_the_losses(pairs):
-    run = small_run(pairs, steps=200)
+def test_eighty_steps_lower_the_losses(pairs):
+    run = small_run(pairs, steps=80)
     scenes = load_scenes(pairs, [pairs / "b"], hold_out=100)
     trainer = BandTrainer(run, scenes)
     kept = [batch for step in range(3) for batch in batches(run, scenes, 10_000 + step)]

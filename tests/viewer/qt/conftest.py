@@ -1,5 +1,6 @@
 """A real viewer with the dock as napari makes it from the manifest, and what one does with both."""
 
+import gc
 import os
 import shutil
 import sys
@@ -19,6 +20,17 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.skip(reason="needs a display or Xvfb"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def modules_are_no_garbage():
+    """Each viewer is followed by searches for garbage, which need not go through all modules each time."""
+    import napari.qt  # noqa: F401
+
+    import napari_gifnet.viewer.qt.widget  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

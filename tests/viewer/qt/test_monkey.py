@@ -1,14 +1,13 @@
 """Clicked through at random: no error, no run that never ends, no layer left behind."""
 
 import importlib.util
-import time
 from pathlib import Path
 
 from napari.utils.notifications import NotificationSeverity, notification_manager
 
 TOOL = Path(__file__).parents[3] / "tools" / "monkey.py"
 
-SECONDS = 10
+CLICKS = 60
 
 
 def test_random_clicks_leave_nothing_behind(make_napari_viewer, qtbot, model_file):
@@ -18,8 +17,7 @@ def test_random_clicks_leave_nothing_behind(make_napari_viewer, qtbot, model_fil
     viewer = make_napari_viewer()
     before = len(notification_manager.records)
     monkey = monkey_tool.Monkey(viewer, seed=19, model=str(model_file))
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
+    for _ in range(CLICKS):
         monkey.step()
         qtbot.wait(monkey.random.choice([1, 1, 20, 100]))
     monkey.finish()
@@ -31,4 +29,3 @@ def test_random_clicks_leave_nothing_behind(make_napari_viewer, qtbot, model_fil
         if record.severity == NotificationSeverity.ERROR and hasattr(record, "exception")
     ]
     assert not told, monkey.done[-10:]
-    assert len(monkey.done) > 30
