@@ -10,7 +10,7 @@ from napari_gifnet import WorldGrid, fuse
 from napari_gifnet.checkpoints import BANDS
 from napari_gifnet.viewer.qt import preview, probe
 
-SIDE, CHUNK, LEVELS = 16384, 512, 6
+SIDE, CHUNK, LEVELS, HALO = 16384, 512, 6, 256
 MICRONS = 0.25
 
 
@@ -43,7 +43,7 @@ def slides(monkeypatch, make_napari_viewer, open_dock, qtbot):
     monkeypatch.setattr(probe, "measure_speed", lambda *_: 1e7)
     monkeypatch.setattr(probe, "_SPEEDS", {("auto", BANDS): 1e7})
     viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1000, 640)
+    viewer.window.resize(1270, 740)
     pair = {name: Slide(seed) for seed, name in enumerate(("detail", "modality"))}
     placed = {"scale": (MICRONS, MICRONS), "translate": (100, -40), "units": "um"}
     for name, slide in pair.items():
@@ -67,19 +67,25 @@ def shown(viewer):
     )
 
 
+def aligned(region):
+    """A region as it is fused: from a pixel of the coarsest level of the pyramid on."""
+    return tuple(slice(side.start // 32 * 32, side.stop) for side in region)
+
+
 def wait_for(qtbot, viewer, preview_of):
     """Until the preview lies where the canvas is."""
 
     def there():
         layer = preview_of(viewer)
         level, region = shown(viewer)
-        grid = WorldGrid.from_layer(viewer.layers["detail"], level).crop(region)
+        grid = WorldGrid.from_layer(viewer.layers["detail"], level).crop(aligned(region))
         if layer is None or layer.data.shape != grid.shape:
             return False
         return np.allclose(WorldGrid.from_layer(layer).matrix, grid.matrix, atol=1e-3)
 
     qtbot.waitUntil(there, timeout=60_000)
-    return preview_of(viewer), *shown(viewer)
+    level, region = shown(viewer)
+    return preview_of(viewer), level, aligned(region)
 
 
 def chunks_of(level, region):
@@ -91,7 +97,7 @@ def test_the_preview_follows_what_is_in_view(slides, qtbot, preview_of):
     viewer, widget, pair = slides
     camera = viewer.scene.camera
     widget.model.preview.value = True
-    seen = set()
+    seen, compared = set(), []
     centre = 100 + SIDE / 2 * MICRONS, -40 + SIDE / 2 * MICRONS
     for zoom, (down, right) in [(None, (0, 0)), (1, (0, 0)), (1, (0, 130)), (4, (55, 130))]:
         if zoom:
@@ -104,8 +110,17 @@ def test_the_preview_follows_what_is_in_view(slides, qtbot, preview_of):
             slide.read.clear()
         expected = fuse(*values, model="gifnet-bands", intensity=(0, 1))
         np.testing.assert_allclose(layer.data, expected, atol=1e-5, rtol=0)
+        inside = min(side.stop - side.start for side in region) - 2 * HALO
+        if inside > 0 and min(side.start for side in region) >= HALO:
+            around = tuple(slice(side.start - HALO, side.stop + HALO) for side in region)
+            larger = [np.asarray(pair[n].levels[level][around]) for n in ("modality", "detail")]
+            whole = fuse(*larger, model="gifnet-bands", intensity=(0, 1))
+            core = np.s_[HALO:-HALO, HALO:-HALO]
+            np.testing.assert_allclose(layer.data[core], whole[core][core], atol=1e-5, rtol=0)
+            compared.append(inside)
         assert f"of level {level}," in widget.status.value
         assert "of the resolution" not in widget.status.value
+    assert compared
     assert 0 in seen
     assert len(seen) >= 3
 

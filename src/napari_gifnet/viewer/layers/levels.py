@@ -12,6 +12,7 @@ from napari_gifnet.errors import ImageError, OptionError
 from napari_gifnet.planes.arrays import as_array
 from napari_gifnet.planes.image import ImagePlanes
 from napari_gifnet.planes.job import Job
+from napari_gifnet.pyramid import LEVELS
 
 from .extent import needs_view
 
@@ -28,6 +29,9 @@ PLANE_LIMIT_BYTES = 1e9
 
 MEASURED_PIXELS = 2**24
 """Pixels of a plane up to which its statistics are gathered for the sake of a part of it."""
+
+ALIGNMENT = 2**LEVELS
+"""Of the corners of what is fused of a slide, in pixels: a pixel of the coarsest level of a pyramid."""
 
 RANGE_PIXELS = 2**20
 """Pixels that a level has at least, if any has, of which a preview measures what is black and white."""
@@ -80,6 +84,17 @@ def check_size(job: Job, sources: Sequence[Source]) -> None:
         f"A plane of the result takes {size / 1e9:.1f} GB: choose the current view or a box as its "
         f"region, or a coarser level; a shell makes all of it in parts, gifnet {verb} "
         f"{' '.join(paths)} -o out.ome.zarr; lazy=False (computed all at once) makes it in memory."
+    )
+
+
+def aligned(region: tuple[slice, ...], axes: tuple[int, int]) -> tuple[slice, ...]:
+    """Return a region whose planes begin where the coarse levels of every model have a pixel.
+
+    What is fused of it changes then but at its borders as one pans.
+    """
+    return tuple(
+        slice(side.start // ALIGNMENT * ALIGNMENT, side.stop) if axis in axes else side
+        for axis, side in enumerate(region)
     )
 
 

@@ -13,7 +13,7 @@ from napari_gifnet.planes.tasks import PANSHARPENING, TASKS
 from napari_gifnet.viewer.layers.current import Current
 from napari_gifnet.viewer.layers.extent import needs_view
 from napari_gifnet.viewer.layers.job import LayerJob, LayerOptions, plan_layers, plan_stack
-from napari_gifnet.viewer.layers.levels import measured_coarsely
+from napari_gifnet.viewer.layers.levels import aligned, measured_coarsely
 
 from .probe import architecture_of
 from .texts import STACKS
@@ -119,6 +119,7 @@ class Planner:
         plan = self.plan(replace(options, extent=extent, lazy=False, return_index=False))
         if not slides:
             return plan
+        plan = plan.on(plan.grid, aligned(plan.region, plan.axes))
         return replace(plan, job=measured_coarsely(plan.job, chosen))
 
     def _checked_layers(self) -> list[Any]:
