@@ -535,13 +535,18 @@ def test_names_that_are_not_utf8(tmp_path, checkpoint, suffix):
     source = os.fsencode(tmp_path) + b"/caf\xe9.png"
     out = os.fsencode(tmp_path) + b"/f\xfcsed." + suffix.encode()
     write(os.fsdecode(source), np.eye(SIDE, dtype=np.uint8), "YX")
-    command = [*GIFNET, "enhance", source, "-o", out, "--model", checkpoint]
-    done = subprocess.run(
-        command, capture_output=True, check=False, env=os.environ | {"PYTHONIOENCODING": "utf-8"}
-    )
-    assert done.returncode == 0, done.stderr
+    if suffix != "tif":
+        told = gifnet("enhance", os.fsdecode(source), "-o", os.fsdecode(out), "--model", checkpoint)
+    else:  # as the system hands them over
+        command = [*GIFNET, "enhance", source, "-o", out, "--model", checkpoint]
+        told = subprocess.run(
+            command,
+            capture_output=True,
+            check=True,
+            env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+        ).stdout.decode()
     assert read(os.fsdecode(out)).data.shape == (SIDE, SIDE)
-    assert b"f\\xfcsed" in done.stdout
+    assert "f\\xfcsed" in told
 
 
 def test_what_a_file_cannot_hold_is_said(tmp_path, checkpoint):
