@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from napari_gifnet import load_model
 from napari_gifnet.cli import app
-from napari_gifnet.errors import GIFNetError
+from napari_gifnet.errors import GIFNetError, MissingDependencyError
 from napari_gifnet.exchange import export_model
 from napari_gifnet.files.image_file import FileError
 
@@ -115,6 +115,18 @@ def test_the_package_passes_the_validator_of_bioimage_io(tmp_path):
 def test_what_cannot_be_written_is_said(tmp_path, model, name, options, says):
     with pytest.raises(GIFNetError, match=says):
         export_model(model, tmp_path / name, **options)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("package", "name"), [("onnx", "a.onnx"), ("bioimageio.spec", "a.zip")])
+def test_what_is_missing_is_said_with_the_command_that_installs_it(
+    tmp_path, monkeypatch, package, name
+):
+    for module in [m for m in sys.modules if m.startswith("napari_gifnet.exchange.")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'napari-gifnet\[exchange\]'"):
+        export_model("gifnet-bands", tmp_path / name)
     assert not any(tmp_path.iterdir())
 
 
