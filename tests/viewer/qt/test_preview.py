@@ -3,7 +3,8 @@
 import numpy as np
 
 from napari_gifnet import fuse
-from napari_gifnet.viewer.qt import preview
+from napari_gifnet.viewer.qt import preview, probe
+from napari_gifnet.viewer.qt import widget as widget_module
 from napari_gifnet.viewer.qt.preview import coarsened
 
 PLUGIN = "napari-gifnet"
@@ -102,6 +103,25 @@ def test_a_preview_of_a_large_plane_is_coarser_and_in_the_same_place(dock):
     low, high = plan.grid.crop(plan.region).extent
     np.testing.assert_allclose(low, viewer.layers[0].extent.world[0] - (0.25, 1))
     np.testing.assert_allclose(high, (150 - 0.25, 804 - 1))
+
+
+def test_a_preview_that_was_quicker_than_thought_is_made_again_in_full(
+    dock, qtbot, add_pair, preview_of, monkeypatch
+):
+    viewer, widget = dock
+    add_pair(viewer, (300, 300))
+    widget.model.model.value = "gifnet-bands"
+    qtbot.waitUntil(widget.footer.run_button.isEnabled, timeout=60_000)
+    monkeypatch.setattr(preview, "PATIENCE_S", 20.0)
+    monkeypatch.setattr(widget_module, "PATIENCE_S", 20.0)  # full: 4,500 pixels a second
+    monkeypatch.setitem(probe._SPEEDS, (widget.options.device.value, "gifnet-bands"), 1500.0)
+    shapes = []
+    viewer.layers.events.inserted.connect(lambda event: shapes.append(event.value.data.shape))
+    widget.model.preview.value = True
+    qtbot.waitUntil(lambda: "shows the current slice by" in widget.status.value, timeout=60_000)
+    qtbot.waitUntil(lambda: preview_of(viewer).data.shape == (300, 300), timeout=60_000)
+    assert shapes[0] == (150, 150)
+    assert "of the resolution" not in widget.status.value
 
 
 def test_a_quick_preview_shows_the_slices_go_by_and_names_its_model(

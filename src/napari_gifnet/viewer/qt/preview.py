@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from napari_gifnet.viewer.layers.run import LayerResult, run_plan
 
 from .background import BackgroundRun
 from .layer_choice import watch_view
+from .probe import learn
 from .runs import bare
 
 if TYPE_CHECKING:
@@ -96,6 +98,7 @@ class Preview(QObject):
         self._factor = 1
         self._live = False
         self._stale = False
+        self._quicker = False
         self._moves = False
         self._remarks: tuple[str, ...] = ()
         self._fuser: tuple[Any, Fuser] | None = None
@@ -177,7 +180,8 @@ class Preview(QObject):
         self._factor, plan = coarsened(wanted.plan, wanted.pixels)
         share = plan.pixels / max(wanted.pixels, 1)
         self._live, self._remarks = share * PATIENCE_S < LIVE_S, wanted.remarks
-        self._stale, self._moves = False, needs_view(plan.options.extent)
+        self._stale = self._quicker = False
+        self._moves = needs_view(plan.options.extent)
         run = self._run = BackgroundRun(plan, self._compute)
         run.succeeded.connect(self._on_result)
         run.failed.connect(self.said)
@@ -189,7 +193,10 @@ class Preview(QObject):
         key = (plan.model, plan.backend)
         if self._fuser is None or self._fuser[0] != key:
             self._fuser = (key, open_fuser(*key, progress))
-        return run_plan(without_files(plan), progress, self._fuser[1], gather=False)
+        start = time.perf_counter()
+        result = run_plan(without_files(plan), progress, self._fuser[1], gather=False)
+        self._quicker = learn(plan, time.perf_counter() - start)
+        return result
 
     def _on_result(self, result: LayerResult) -> None:
         if not self.on:
@@ -244,6 +251,16 @@ class Preview(QObject):
         run, self._run = self._run, None
         if self.on and (self._stale or (run is not None and run.cancelled)):
             self._timer.start(0 if self._live and not self._moves else PAUSE_MS)
+        elif self.on and self._quicker and self._can_be_finer():
+            self._timer.start(0)
+
+    def _can_be_finer(self) -> bool:
+        """Whether by what is known now a preview may have more of the resolution."""
+        try:
+            wanted = self._wanted()
+        except GIFNetError:
+            return False
+        return coarsened(wanted.plan, wanted.pixels)[0] < self._factor
 
     def _on_removed(self, event: Any) -> None:
         if self.layer is not None and event.value is self.layer:

@@ -104,6 +104,19 @@ def speed(model: str, device: str) -> float | None:
     return _SPEEDS.get((device, architecture_of(model) or ""))
 
 
+def learn(plan: LayerJob, seconds: float) -> bool:
+    """Take over the speed that a run had, if that is more than was known; return whether it is.
+
+    The probe runs while napari starts, when a computer has other things to do.
+    """
+    model, device = str(plan.model), plan.backend.device
+    known, seen = speed(model, device), cost(plan, model) / seconds
+    if known is None or seen <= known:
+        return False
+    _SPEEDS[device, architecture_of(model) or ""] = seen
+    return True
+
+
 def expected_seconds(plan: LayerJob, model: str, device: str) -> float | None:
     """Return how long a run takes with a model, or None where nobody has timed it."""
     known = speed(model, device)
