@@ -71,7 +71,8 @@ def without_outlines(trainer: bands.BandTrainer) -> None:
 
 def never_named(trainer: bands.BandTrainer) -> None:
     """The network is never told the task in training."""
-    band_samples.NAMED = 0.0
+    habits = {**trainer.run.habits, "named": 0.0}
+    trainer.run = dataclasses.replace(trainer.run, habits=habits, last_habits={})
 
 
 def likeness_too(trainer: bands.BandTrainer) -> None:
@@ -109,7 +110,7 @@ ROWS: dict[str, Row] = {
 
 def train_row(row: Row, run: bands.BandRun, scenes: Scenes) -> tuple[GIFNetBands, float]:
     """Train a row, with what it changes in the modules changed back afterwards."""
-    kept = (made_scenes.outline, band_samples.NAMED, bands.band_losses)
+    kept = (made_scenes.outline, bands.band_losses)
     trainer = bands.BandTrainer(run, scenes)
     row(trainer)
     start = time.process_time()
@@ -117,7 +118,7 @@ def train_row(row: Row, run: bands.BandRun, scenes: Scenes) -> tuple[GIFNetBands
         for _ in range(run.steps):
             trainer.update()
     finally:
-        made_scenes.outline, band_samples.NAMED, bands.band_losses = kept
+        made_scenes.outline, bands.band_losses = kept
     trainer.network.load_state_dict(trainer.average)
     return trainer.network.eval(), time.process_time() - start
 

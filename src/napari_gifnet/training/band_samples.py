@@ -7,6 +7,7 @@ resumed run sees what an uninterrupted one sees.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -33,8 +34,19 @@ Plane = np.ndarray
 Generator = np.random.Generator
 
 NO_TASK = len(TASKS)
-NAMED = 0.4
-"""How often the network is told the task; else it has to see it."""
+
+
+class Habits(NamedTuple):
+    """How samples are made."""
+
+    named: float = 0.4
+    """How often the network is told the task; else it has to see it."""
+    wide: float = 0.25
+    """Of exposures, how often their scene has more than one exposure shows."""
+    crushed: float = 0.3
+    """How often a darker exposure loses its deepest shadows."""
+    crush: float = 0.06
+    """Up to which value in [0, 1] it does."""
 
 
 class BandSample(NamedTuple):
@@ -121,12 +133,18 @@ def focus_sample(rng: Generator, scenes: Scenes, side: int, count: int) -> BandS
     )
 
 
-def exposure_sample(rng: Generator, scenes: Scenes, side: int, count: int) -> BandSample:
+def exposure_sample(
+    rng: Generator,
+    scenes: Scenes,
+    side: int,
+    count: int,
+    habits: Habits = Habits(),  # noqa: B008
+) -> BandSample:
     """Exposures of a scene, some of a wider range than one exposure shows; the truth shows it all."""
     scene = _photograph(rng, scenes, side) * np.float32(rng.uniform(0.85, 1.0))
     jitter = rng.uniform(-1, 1, count) * (0.15 if rng.random() < 0.7 else 0.35)
     white, span = 1.0, 1.0
-    if rng.random() < 0.25:
+    if rng.random() < habits.wide:
         widest = rng.uniform(1.2, 3.3)
         darkest = widest + rng.uniform(-0.5, 0.5)
         white = max(1.0, float(2 ** (darkest / 2.2)) * rng.uniform(0.8, 1.0))
@@ -135,7 +153,7 @@ def exposure_sample(rng: Generator, scenes: Scenes, side: int, count: int) -> Ba
     else:
         widest = darkest = rng.uniform(0.5, 2.4)
     stops = np.linspace(widest, -darkest, count) + jitter
-    planes = exposed(rng, scene, stops)
+    planes = exposed(rng, scene, stops, habits.crushed, habits.crush)
     truth = render(scene, white, span) if white > 1 else shown(scene)
     order = rng.permutation(count)
     planes = [planes[i] for i in order]
@@ -190,7 +208,9 @@ def plain_sample(rng: Generator, scenes: Scenes, side: int, count: int = 2) -> B
     return BandSample([pair.a, pair.b], [pair.a, pair.b], None, None, None)
 
 
-MAKERS: dict[str, Callable[[Generator, Scenes, int, int], BandSample]] = {
+Maker = Callable[[Generator, Scenes, int, int], BandSample]
+
+MAKERS: dict[str, Maker] = {
     "infrared": infrared_sample,
     "made": made_modalities,
     "head": head_sample,
@@ -210,6 +230,7 @@ def make_batches(
     shares: Mapping[str, float],
     stack_planes: int,
     singles: int,
+    habits: Habits = Habits(),  # noqa: B008
 ) -> list[BandBatch]:
     """Make what a step learns from: pairs of every kind, one kind of stacks, single pictures.
 
@@ -224,7 +245,9 @@ def make_batches(
         How often each kind of pair is drawn.
     stack_planes : int
         Planes of the stacks together.
+    habits : Habits
     """
+    makers: dict[str, Maker] = {**MAKERS, "exposure": partial(exposure_sample, habits=habits)}
     rng = np.random.default_rng(seed)
     kinds = [k for k, share in shares.items() if share > 0 and (k != "infrared" or scenes.pairs)]
     edges = np.cumsum([shares[k] for k in kinds])
@@ -246,9 +269,9 @@ def make_batches(
     for group in groups:
         samples = []
         for name, count in group:
-            samples.append(MAKERS[name](np.random.default_rng([*seed, place]), scenes, side, count))
+            samples.append(makers[name](np.random.default_rng([*seed, place]), scenes, side, count))
             place += 1
-        named = [rng.random() < NAMED and s.task is not None for s in samples]
+        named = [rng.random() < habits.named and s.task is not None for s in samples]
         batches.append(_batch(samples, named))
     return batches
 

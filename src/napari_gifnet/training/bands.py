@@ -16,7 +16,7 @@ from napari_gifnet.errors import CheckpointError
 from napari_gifnet.network.bands import GIFNetBands
 
 from .band_losses import band_losses
-from .band_samples import BandBatch, make_batches
+from .band_samples import BandBatch, Habits, make_batches
 from .runs import read_runs, read_training_state
 from .scenes import Scenes, load_scenes
 from .steps import Report, runs_to_go_on_with, take_steps, write_state
@@ -42,26 +42,28 @@ class BandRun:
         Adam's highest learning rate; after a short rise it falls by a half cosine.
     last_part : float
         Share of the steps that end the run with `last_rate`, which falls anew, and with what
-        `last_shares` and `last_weights` name in place of `shares` and `weights`.
+        `last_shares`, `last_weights` and `last_habits` name in place of `shares`, `weights` and `habits`.
     memory : float
         Share of the averaged weights, which are those that are kept, that a step leaves as they are.
     shares : mapping
         How often each kind of sample of two planes is drawn.
     weights : mapping
         Weight of each term of `band_losses`.
+    habits : mapping
+        Fields of `Habits`, how samples are made.
     seed : int
     """
 
     pairs: str = ""
     photographs: tuple[str, ...] = ()
-    steps: int = 8400
+    steps: int = 9000
     side: int = 96
     wide_side: int = 160
     pairs_a_step: int = 8
     stack_planes: int = 12
     singles: int = 1
     rate: float = 2e-3
-    last_part: float = 1 / 6
+    last_part: float = 2 / 9
     last_rate: float = 7e-4
     memory: float = 0.997
     shares: Mapping[str, float] = field(
@@ -99,22 +101,27 @@ class BandRun:
     )
     last_shares: Mapping[str, float] = field(
         default_factory=lambda: {
-            "infrared": 0.22,
+            "infrared": 0.24,
             "made": 0.03,
             "head": 0.27,
-            "focus": 0.18,
-            "exposure": 0.28,
+            "focus": 0.09,
+            "exposure": 0.35,
             "plain": 0.02,
         }
     )
     last_weights: Mapping[str, float] = field(
         default_factory=lambda: {
             "clipping": 600.0,
-            "lost_detail": 5.0,
-            "edges": 11.0,
+            "lost_detail": 10.0,
+            "edges": 13.0,
+            "differences": 5.0,
             "relief": 26.0,
             "beyond": 48.0,
         }
+    )
+    habits: Mapping[str, float] = field(default_factory=Habits()._asdict)
+    last_habits: Mapping[str, float] = field(
+        default_factory=lambda: {"named": 0.25, "wide": 0.5, "crushed": 0.45, "crush": 0.2}
     )
     seed: int = 0
 
@@ -130,6 +137,11 @@ class BandRun:
     def weights_at(self, step: int) -> Mapping[str, float]:
         """Weight of each term of `band_losses` at a step."""
         return self.weights if step < self.first_steps else {**self.weights, **self.last_weights}
+
+    def habits_at(self, step: int) -> Habits:
+        """How samples are made at a step."""
+        own = Habits(**self.habits)
+        return own if step < self.first_steps else own._replace(**self.last_habits)
 
 
 class BandTrainer:
@@ -172,6 +184,7 @@ class BandTrainer:
             shares=run.shares_at(self.step),
             stack_planes=round(run.stack_planes * fewer),
             singles=round(run.singles * fewer),
+            habits=run.habits_at(self.step),
         )
         count = sum(len(batch.planes) for batch in batches)
         self.optimiser.zero_grad(set_to_none=True)

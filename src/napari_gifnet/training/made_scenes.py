@@ -152,10 +152,12 @@ def shown(scene: Plane) -> Plane:
     return np.where(scene > knee, bright, lifted).astype(np.float32)
 
 
-def exposed(rng: Generator, scene: Plane, stops: np.ndarray) -> list[Plane]:
+def exposed(
+    rng: Generator, scene: Plane, stops: np.ndarray, crushed: float = 0.3, most: float = 0.06
+) -> list[Plane]:
     """A scene at several exposures, in linear light, clipped and rounded to 8 bits as a camera does,
-    which may draw each with a tone curve of its own."""
-    crush = np.float32(rng.uniform(0, 0.06)) if rng.random() < 0.3 else np.float32(0)
+    which may draw each with a tone curve of its own; a share of dark ones has lost all up to `most`."""
+    crush = np.float32(rng.uniform(0, most)) if rng.random() < crushed else np.float32(0)
     curved = 0.15 if rng.random() < 0.3 else 0.0
     planes = []
     for stop in stops:
