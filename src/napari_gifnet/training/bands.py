@@ -101,11 +101,11 @@ class BandRun:
     )
     last_shares: Mapping[str, float] = field(
         default_factory=lambda: {
-            "infrared": 0.24,
+            "infrared": 0.22,
             "made": 0.03,
-            "head": 0.27,
+            "head": 0.31,
             "focus": 0.09,
-            "exposure": 0.35,
+            "exposure": 0.33,
             "plain": 0.02,
         }
     )
@@ -116,12 +116,12 @@ class BandRun:
             "edges": 13.0,
             "differences": 5.0,
             "relief": 26.0,
-            "beyond": 48.0,
+            "beyond": 96.0,
         }
     )
     habits: Mapping[str, float] = field(default_factory=Habits()._asdict)
     last_habits: Mapping[str, float] = field(
-        default_factory=lambda: {"named": 0.25, "wide": 0.5, "crushed": 0.45, "crush": 0.2}
+        default_factory=lambda: {"named": 0.25, "wide": 0.45, "crushed": 0.4, "crush": 0.18}
     )
     seed: int = 0
 
