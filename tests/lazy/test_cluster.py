@@ -86,14 +86,16 @@ def test_gifnet_on_processes_threads_and_in_one_piece(client, random_model, smal
     fused = fuse(da.from_array(a, chunks=small_areas), da.from_array(b, chunks=50), **named)
     (made,) = compute_on(client, [fused])
     np.testing.assert_allclose(made, fuse(a, b, **named), atol=1e-4, rtol=0)
-    np.testing.assert_array_equal(fused.compute(scheduler="threads"), made)
+    here = fused.compute(scheduler="threads")
+    np.testing.assert_allclose(made, here, atol=1e-5, rtol=0)  # sums over other numbers of cores
     wait_until_idle(client)
 
 
-def test_gifnet_goes_on_when_a_worker_is_killed(client, random_model, small_areas):
-    a, b = scene(120, 150), scene(120, 150, seed=1)
+def test_gifnet_of_1500_pixels_goes_on_when_a_worker_is_killed(client, random_model):
+    """The costliest test of the suite: its statistics and its result, on processes and in one piece."""
+    a, b = scene(1500, 1500), scene(1500, 1500, seed=1)
     named = options(random_model)
-    fused = fuse(da.from_array(a, chunks=small_areas), da.from_array(b, chunks=50), **named)
+    fused = fuse(da.from_array(a, chunks=750), da.from_array(b, chunks=750), **named)
     report, killed = killing(client)
     (made,) = compute_on(client, [fused], report)
     assert killed
