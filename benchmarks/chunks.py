@@ -69,7 +69,9 @@ def fuse_stored(folder, model, side, chunk, workers, out):
             storing.compute()
         return {"seconds": time.perf_counter() - start, "peaks": [peak_memory()]}
     with (
-        distributed.LocalCluster(workers, threads_per_worker=1, dashboard_address=":0") as cluster,
+        distributed.LocalCluster(
+            n_workers=workers, threads_per_worker=1, dashboard_address=":0"
+        ) as cluster,
         distributed.Client(cluster) as client,
     ):  # torch has a thread a worker, too
         start = time.perf_counter()
