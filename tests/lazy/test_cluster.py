@@ -91,6 +91,7 @@ def test_gifnet_on_processes_threads_and_in_one_piece(client, random_model, smal
     wait_until_idle(client)
 
 
+@pytest.mark.timeout(900)  # on a busy computer
 def test_gifnet_of_1500_pixels_goes_on_when_a_worker_is_killed(client, random_model):
     """The costliest test of the suite: its statistics and its result, on processes and in one piece."""
     a, b = scene(1500, 1500), scene(1500, 1500, seed=1)
