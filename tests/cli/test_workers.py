@@ -89,6 +89,8 @@ def start(pair, tmp_path):
             stderr=other_end,
             env=os.environ | {"TERM": "xterm"},
             start_new_session=True,
+            # a suite that runs in the background hands on that interrupts are ignored
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         os.close(other_end)
         opened.append(terminal)

@@ -288,4 +288,6 @@ def run_on(
             "give each more memory, or make smaller chunks."
         ) from error
     finally:
-        client.cancel(futures, force=True)
+        # not client.cancel: the scheduler fails on tasks that others depend on and nobody asked for
+        for future in futures:
+            future.release()
