@@ -100,7 +100,9 @@ def test_gifnet_of_1500_pixels_goes_on_when_a_worker_is_killed(client, random_mo
     report, killed = killing(client)
     (made,) = compute_on(client, [fused], report)
     assert killed
-    np.testing.assert_allclose(made, fuse(a, b, **named), atol=1e-4, rtol=0)
+    whole, here = fuse(a, b, **named), fused.compute(scheduler="threads")
+    np.testing.assert_allclose(made, whole, atol=1e-4, rtol=0)
+    np.testing.assert_allclose(here, whole, atol=1e-4, rtol=0)
     wait_until_idle(client)
 
 
