@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import torch
 from bioimageio.spec import save_bioimageio_package
 from bioimageio.spec.model import v0_5 as spec
 from PIL import Image
+from pydantic import ValidationError
 
+from napari_gifnet.errors import MissingDependencyError
 from napari_gifnet.files.samples import load_sample
 from napari_gifnet.models import Model
-from napari_gifnet.planes.color import luma
 
 from .onnx_graph import OPSET
 
@@ -69,6 +71,11 @@ def write_package(model: Model, task: str | None, licence: str, network: Any, pa
         The same in ONNX.
     path : Path
         Of the ``.zip``.
+
+    Raises
+    ------
+    MissingDependencyError
+        bioimageio.spec does not work with the pydantic that is installed.
     """
     name = Path(model.name).stem
     planes = _example()
@@ -87,31 +94,39 @@ def write_package(model: Model, task: str | None, licence: str, network: Any, pa
             ),
             encoding="utf-8",
         )
-        described = spec.ModelDescr(
-            name=name if len(name) >= 5 else f"gifnet {name}",
-            description=DESCRIPTION,
-            authors=[spec.Author(name=AUTHOR)],
-            cite=[spec.CiteEntry(text=PAPER["text"], url=spec.HttpUrl(PAPER["url"]))],
-            license=spec.LicenseId("BSD-3-Clause") if licence.startswith("BSD-3-Clause") else None,
-            documentation=spec.FileDescr(source=at / "README.md"),
-            covers=[spec.FileDescr(source=at / "cover.png")],
-            tags=["image-fusion", "focus-stacking", "exposure-fusion", "multi-modal", "2d", "onnx"],
-            inputs=[_input(at)],
-            outputs=[_output("fused", (0.0, 1.0), at), _output("index", (0.0, None), at)],
-            weights=spec.WeightsDescr(
-                onnx=spec.OnnxWeightsDescr(source=at / "network.onnx", opset_version=OPSET)
-            ),
-        )
-        save_bioimageio_package(described, output_path=path)
+        try:
+            save_bioimageio_package(_describe(name, licence, at), output_path=path)
+        except ValidationError as error:
+            raise MissingDependencyError(
+                f"bioimageio.spec {version('bioimageio.spec')} describes no model with pydantic "
+                f"{version('pydantic')}: pip install 'pydantic<2.13'."
+            ) from error
+
+
+def _describe(name: str, licence: str, folder: Path) -> spec.ModelDescr:
+    """Describe the files of a folder; raise ValidationError where the libraries do not fit together."""
+    return spec.ModelDescr(
+        name=name if len(name) >= 5 else f"gifnet {name}",
+        description=DESCRIPTION,
+        authors=[spec.Author(name=AUTHOR)],
+        cite=[spec.CiteEntry(text=PAPER["text"], url=spec.HttpUrl(PAPER["url"]))],
+        license=spec.LicenseId("BSD-3-Clause") if licence.startswith("BSD-3-Clause") else None,
+        documentation=spec.FileDescr(source=folder / "README.md"),
+        covers=[spec.FileDescr(source=folder / "cover.png")],
+        tags=["image-fusion", "focus-stacking", "exposure-fusion", "multi-modal", "2d", "onnx"],
+        inputs=[_input(folder)],
+        outputs=[_output("fused", (0.0, 1.0), folder), _output("index", (0.0, None), folder)],
+        weights=spec.WeightsDescr(
+            onnx=spec.OnnxWeightsDescr(source=folder / "network.onnx", opset_version=OPSET)
+        ),
+    )
 
 
 def _example() -> np.ndarray:
     """Return planes (1, P, Y, X) of a sample that ships."""
     (stack,) = load_sample("focus_stack")
     planes, rows, columns = EXAMPLE
-    values = stack.data[planes, rows, columns]
-    gray = luma(values / np.float32(255)) if values.ndim == 4 else values / np.float32(255)
-    return np.ascontiguousarray(gray[None], np.float32)
+    return stack.data[None, planes, rows, columns] / np.float32(255)
 
 
 def _draw_cover(planes: np.ndarray, fused: np.ndarray, path: Path) -> None:

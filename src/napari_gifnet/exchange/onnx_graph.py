@@ -22,14 +22,8 @@ class Value:
     def __add__(self, other: Any) -> Value:
         return self.graph.apply("Add", self, other)
 
-    def __radd__(self, other: Any) -> Value:
-        return self.graph.apply("Add", other, self)
-
     def __sub__(self, other: Any) -> Value:
         return self.graph.apply("Sub", self, other)
-
-    def __rsub__(self, other: Any) -> Value:
-        return self.graph.apply("Sub", other, self)
 
     def __mul__(self, other: Any) -> Value:
         return self.graph.apply("Mul", self, other)
@@ -83,26 +77,17 @@ class Graph:
         """Return how long an axis is, a tensor (1,) of int64."""
         return self.apply("Shape", x, start=axis, end=axis + 1)
 
-    def range(self, start: int | Value, stop: Value) -> Value:
+    def range(self, start: int, stop: Value) -> Value:
         """Return the integers from `start` to before `stop`, which is (1,)."""
-        first = np.int64(start) if isinstance(start, int) else self.scalar(start)
-        return self.apply("Range", first, self.scalar(stop), np.int64(1))
-
-    def scalar(self, x: Value) -> Value:
-        """Return a tensor (1,) as one without axes."""
-        return self.apply("Squeeze", x, np.array([0], np.int64))
-
-    def integers(self, *numbers: int | Value) -> Value:
-        """Return numbers and tensors (1,) as one tensor."""
-        parts = [np.array([n], np.int64) if isinstance(n, int) else n for n in numbers]
-        return self.apply("Concat", *parts, axis=0)
+        last = self.apply("Squeeze", stop, np.array([0], np.int64))
+        return self.apply("Range", np.int64(start), last, np.int64(1))
 
     # -- shapes ---------------------------------------------------------------------------------
 
     def cut(self, x: Value, axis: int, start: int, stop: int | Value) -> Value:
         """Return a part of an axis."""
-        first, last = self.integers(start), self.integers(stop)
-        return self.apply("Slice", x, first, last, np.array([axis], np.int64))
+        last = stop if isinstance(stop, Value) else np.array([stop], np.int64)
+        return self.apply("Slice", x, np.array([start], np.int64), last, np.array([axis], np.int64))
 
     def joined(self, *parts: Value) -> Value:
         """Join maps by their channels."""
