@@ -4,11 +4,13 @@
     python benchmarks/align --sets phantom lytro --count 4
     python benchmarks/align --look --sets lytro still_lytro
     python benchmarks/align own --sets lytro
+    python benchmarks/align marked
     python benchmarks/align thresholds
 
 A case is right if it is trusted and near enough, on average over the head's voxels or a 7×7 grid of
 the picture. Cases that `--cases` holds are not done again. The sets are described in `align_cases.py`;
-lytro_own is lytro, counted from where each pair lies on itself (`own_place.py`), which `own` tells of.
+lytro_own is lytro, counted from where each pair lies on itself (`own_place.py`), which `own` tells of;
+`marked` tells of a pair by points marked by hand (`landmarks.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import landmarks
 import numpy as np
 import thresholds
 from align_cases import SETS, Case, grid_points, pairs_of
@@ -171,6 +174,22 @@ def rows_of_own_places(name: str) -> list[str]:
     return lines
 
 
+def rows_of_marked_pairs() -> list[str]:
+    """Return a row for each pair in which points were marked: how far they lie apart, on average."""
+    columns = ("pair", "points", "as it came", "aligned", "trusted", "by the nearest similarity")
+    lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+    for name, pair in landmarks.MARKED:
+        points = landmarks.marked_points(name, pair)
+        (case,) = (c for c in SETS[f"still_{name}"]() if c.name == pair)
+        found = align(*_first(case), transform=case.transform, **_grids(case))
+        matrices = np.eye(3), found.matrix, landmarks.nearest_similarity(*points)
+        came, aligned, nearest = (f"{landmarks.distance(m, *points):.1f} px" for m in matrices)
+        cells = [pair, len(points[0]), came, aligned, found.trusted, nearest]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+        print(lines[-1], flush=True)
+    return lines
+
+
 def search_at_rest(fixed: np.ndarray, moving: np.ndarray) -> np.ndarray:
     """Return where `align` would move a picture if it did not leave alone what lies right already."""
     pictures = [
@@ -217,7 +236,9 @@ def do_set(name: str, known: dict[str, dict[str, Any]], options: Any) -> list[di
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("what", nargs="?", choices=("table", "thresholds", "own"), default="table")
+    parser.add_argument(
+        "what", nargs="?", choices=("table", "thresholds", "own", "marked"), default="table"
+    )
     parser.add_argument(
         "--sets", nargs="+", default=[name for name in SETS if "training" not in name]
     )
@@ -234,6 +255,8 @@ def main() -> None:
         print(*lines, sep="\n")
     elif options.what == "own":
         lines = [line for name in options.sets for line in rows_of_own_places(name)]
+    elif options.what == "marked":
+        lines = rows_of_marked_pairs()
     else:
         columns = LOOKS if options.look else COLUMNS
         lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
