@@ -179,20 +179,20 @@ def main() -> None:
 
     def show(name: str, title: str, words: str, images: list[np.ndarray]) -> None:
         row(images).save(folder / f"{name}.jpg", quality=88)
-        lines.extend([f"## {title}", "", f"![{words}; the result](gallery/{name}.jpg)", ""])
-        lines.extend([words[0].upper() + words[1:] + "; the result.", ""])
+        lines.extend([f"## {title}", "", f"![{words}](gallery/{name}.jpg)", ""])
+        lines.extend([words[0].upper() + words[1:] + ".", ""])
         print(name, flush=True)
 
     show(
         "pet_mri",
         "A brain in PET and MRI",
-        "PET in *hot*; MRI; the sample `pet_mri`",
+        "PET in *hot*; MRI; the sample `pet_mri`; the result",
         list(brain()),
     )
     for pair in pairs():
         a, b = smaller(pair.a, pair.task), smaller(pair.b, pair.task)
         fused = fuse(a, b, task=pair.task, model=arguments.model)
-        show(pair.name, pair.title, pair.words, [a, b, np.asarray(fused)])
+        show(pair.name, pair.title, f"{pair.words}; the result", [a, b, np.asarray(fused)])
     (stack,) = load_sample("focus_stack")
     flat, height = fuse_stack(stack.data, return_index=True)
     words = "the first and the last of ten focus planes; all ten as one; their height map, by `gifnet-bands`"

@@ -272,5 +272,5 @@ SETS: dict[str, Callable[[], Iterator[Case]]] = {
     "training": lambda: picture_cases(training_pairs(6), 8),
     "training_more": lambda: picture_cases(training_pairs(6, 3), 9),
     "training_wrong": lambda: unlike_cases(training_pairs()),
-    "training_still": lambda: picture_cases(training_pairs(), 8, still=True),
+    "training_still": lambda: picture_cases(training_pairs(2), 8, still=True),
 }

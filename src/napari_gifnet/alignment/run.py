@@ -142,6 +142,7 @@ def find(fixed: Picture, moving: Picture, kind: str, seed: int, report: Progress
             "share": best.votes.share,
             "blocks": best.votes.asked,
             "moved": movement,
+            "gain": (best.measure - start.measure) / max(abs(best.measure), 1e-9),
             "correlation": best.votes.correlation,
         },
     )

@@ -98,8 +98,9 @@ def write_package(model: Model, task: str | None, licence: str, network: Any, pa
             save_bioimageio_package(_describe(name, licence, at), output_path=path)
         except ValidationError as error:
             raise MissingDependencyError(
-                f"bioimageio.spec {version('bioimageio.spec')} describes no model with pydantic "
-                f"{version('pydantic')}: pip install 'pydantic<2.13'."
+                f"The package cannot be described with pydantic {version('pydantic')}, which "
+                f"bioimageio.spec {version('bioimageio.spec')} does not work with: "
+                "pip install 'pydantic<2.13'."
             ) from error
 
 
