@@ -175,16 +175,27 @@ def rows_of_own_places(name: str) -> list[str]:
 
 
 def rows_of_marked_pairs() -> list[str]:
-    """Return a row for each pair in which points were marked: how far they lie apart, on average."""
-    columns = ("pair", "points", "as it came", "aligned", "trusted", "by the nearest similarity")
+    """Return a row for each pair in which points were marked: how far off it came, and is once aligned.
+
+    First how far the points lie apart; then how far transforms are, over a 7×7 grid, from the similarity
+    that brings the points nearest.
+    """
+    columns = ("pair", "points", "as it came", "aligned", "the pair", "at rest", "moved")
     lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+    print(*lines, sep="\n", flush=True)
     for name, pair in landmarks.MARKED:
         points = landmarks.marked_points(name, pair)
-        (case,) = (c for c in SETS[f"still_{name}"]() if c.name == pair)
-        found = align(*_first(case), transform=case.transform, **_grids(case))
-        matrices = np.eye(3), found.matrix, landmarks.nearest_similarity(*points)
-        came, aligned, nearest = (f"{landmarks.distance(m, *points):.1f} px" for m in matrices)
-        cells = [pair, len(points[0]), came, aligned, found.trusted, nearest]
+        nearest = landmarks.nearest_similarity(*points)
+        found = []
+        for each in (f"still_{name}", name):
+            (case,) = (case for case in SETS[each]() if case.name == pair)
+            matrix = align(*_first(case), transform=case.transform, **_grids(case)).matrix
+            assert case.truth is not None
+            found.append(matrix @ np.linalg.inv(case.truth))
+        grid = grid_points(case.fixed[0].shape[:2])
+        numbers = [landmarks.distance(matrix, *points) for matrix in (np.eye(3), found[0])]
+        numbers += [apart(matrix, nearest, grid) for matrix in (np.eye(3), *found)]
+        cells = [pair, len(points[0]), *(f"{number:.1f} px" for number in numbers)]
         lines.append(f"| {' | '.join(map(str, cells))} |")
         print(lines[-1], flush=True)
     return lines

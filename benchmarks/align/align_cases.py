@@ -273,4 +273,6 @@ SETS: dict[str, Callable[[], Iterator[Case]]] = {
     "training_more": lambda: picture_cases(training_pairs(6, 3), 9),
     "training_wrong": lambda: unlike_cases(training_pairs()),
     "training_still": lambda: picture_cases(training_pairs(2), 8, still=True),
+    "training_look": lambda: picture_cases(training_pairs(2), 8),
+    "training_look_still": lambda: picture_cases(training_pairs(2, 1), 8, still=True),
 }

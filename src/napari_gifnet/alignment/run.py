@@ -10,7 +10,7 @@ from napari_gifnet.grids.units import short_name, unit_factors
 from napari_gifnet.grids.world_grid import WorldGrid
 from napari_gifnet.progress import Progress, Reporting
 
-from .judge import judge, judging_step, movement_of, verdict
+from .judge import gain, judge, judging_step, movement_of, verdict
 from .mutual import import_simpleitk
 from .pairs import choose_ndim, open_pair, take_pair
 from .picture import Frame, Picture
@@ -142,7 +142,7 @@ def find(fixed: Picture, moving: Picture, kind: str, seed: int, report: Progress
             "share": best.votes.share,
             "blocks": best.votes.asked,
             "moved": movement,
-            "gain": (best.measure - start.measure) / max(abs(best.measure), 1e-9),
+            "gain": gain(start, best),
             "correlation": best.votes.correlation,
         },
     )
