@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QRect, Qt
+from qtpy.QtCore import QEvent, QObject, QRect, Qt
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel, QSpinBox
+
+from napari_gifnet.viewer.qt.layout import Text, column_of
 
 WIDEST = 360
 LONG = "a name of ninety-five characters, as readers of microscope formats give them to channels, 405 nm"
@@ -180,3 +182,30 @@ def test_a_text_that_has_become_shorter_leaves_no_gap(shown, qtbot, add_pair):
     for layer, name in zip(viewer.layers, names, strict=True):
         layer.name = name
     qtbot.waitUntil(lambda: widget.summary.height() <= before + 20, timeout=10_000)
+
+
+def test_what_is_below_a_text_is_never_painted_over_it(qtbot):
+    """It moves down in the same moment in which the text takes more lines."""
+    text, below = Text(), QLabel("below")
+    text.value = "Words that take one line where it is wide, and several where it is narrow. " * 2
+    box = column_of(text, below)
+    qtbot.addWidget(box)
+    box.resize(900, 300)
+    box.show()
+    qtbot.waitUntil(lambda: text.width() > 500)
+    painted = []
+
+    class Watch(QObject):
+        def eventFilter(self, watched, event):
+            if event.type() == QEvent.Type.Paint:
+                painted.append(below.y() - text.geometry().bottom())
+            return False
+
+    watch = Watch()
+    below.installEventFilter(watch)
+    box.resize(220, 300)
+    qtbot.waitUntil(lambda: text.height() > 45 and below.y() > 45)
+    qtbot.wait(100)
+    below.removeEventFilter(watch)
+    assert painted
+    assert min(painted) > 0

@@ -210,6 +210,8 @@ class Text(QLabel):
         needed = self.heightForWidth(max(self.width(), 150)) if self._value else 0
         self._fixed = max(needed, (self._lines or 0) * self.fontMetrics().lineSpacing())
         self.setFixedHeight(self._fixed)
+        if (around := self.parentWidget()) is not None and around.layout() is not None:
+            around.layout().activate()  # else what is below is painted over it once
 
 
 def breakable(text: str) -> str:
