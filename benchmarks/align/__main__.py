@@ -180,21 +180,23 @@ def rows_of_marked_pairs() -> list[str]:
     First how far the points lie apart; then how far transforms are, over a 7×7 grid, from the similarity
     that brings the points nearest.
     """
-    columns = ("pair", "points", "as it came", "aligned", "the pair", "at rest", "moved")
+    columns = ("pair", "points", "as it came", "aligned", "nearest", "the pair", "at rest", "moved")
     lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
     print(*lines, sep="\n", flush=True)
     for name, pair in landmarks.MARKED:
         points = landmarks.marked_points(name, pair)
         nearest = landmarks.nearest_similarity(*points)
-        found = []
-        for each in (f"still_{name}", name):
-            (case,) = (case for case in SETS[each]() if case.name == pair)
-            matrix = align(*_first(case), transform=case.transform, **_grids(case)).matrix
+        resting, moved = (
+            next(case for case in SETS[each]() if case.name == pair)
+            for each in (f"still_{name}", name)
+        )
+        places = [np.eye(3)]
+        for case in (resting, moved):
+            found = align(*_first(case), transform=case.transform, **_grids(case))
             assert case.truth is not None
-            found.append(matrix @ np.linalg.inv(case.truth))
-        grid = grid_points(case.fixed[0].shape[:2])
-        numbers = [landmarks.distance(matrix, *points) for matrix in (np.eye(3), found[0])]
-        numbers += [apart(matrix, nearest, grid) for matrix in (np.eye(3), *found)]
+            places.append(found.matrix @ np.linalg.inv(case.truth))
+        numbers = [landmarks.distance(matrix, *points) for matrix in (*places[:2], nearest)]
+        numbers += [apart(matrix, nearest, resting.points) for matrix in places]
         cells = [pair, len(points[0]), *(f"{number:.1f} px" for number in numbers)]
         lines.append(f"| {' | '.join(map(str, cells))} |")
         print(lines[-1], flush=True)
@@ -263,6 +265,8 @@ def main() -> None:
     if options.what == "thresholds":
         done = [each for name in thresholds.SETS for each in do_set(name, known, options)]
         lines = thresholds.report(done)
+        for name in thresholds.GAINS:
+            lines.append(thresholds.report_gains(name, do_set(name, known, options)))
         print(*lines, sep="\n")
     elif options.what == "own":
         lines = [line for name in options.sets for line in rows_of_own_places(name)]

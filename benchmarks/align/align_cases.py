@@ -145,6 +145,13 @@ def picture_cases(
         )
 
 
+def slight_cases(pairs: list[Pair], seed: int) -> Iterator[Case]:
+    """Yield pairs with the moving picture moved by some 2 to 8 pixels."""
+    for strength in (0.12, 0.25):
+        for case in picture_cases(pairs, seed, strength=strength):
+            yield replace(case, name=f"{case.name} by {strength:g} of a move")
+
+
 def random_move(rng: np.random.Generator, affine: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return a random turn of a volume (up to 17°) and shift (up to 35 mm); or one that shears, too."""
     axis = rng.normal(size=3)
@@ -273,6 +280,7 @@ SETS: dict[str, Callable[[], Iterator[Case]]] = {
     "training_more": lambda: picture_cases(training_pairs(6, 3), 9),
     "training_wrong": lambda: unlike_cases(training_pairs()),
     "training_still": lambda: picture_cases(training_pairs(2), 8, still=True),
+    "training_small": lambda: slight_cases(training_pairs(10, 1), 11),
     "training_look": lambda: picture_cases(training_pairs(2), 8),
     "training_look_still": lambda: picture_cases(training_pairs(2, 1), 8, still=True),
 }

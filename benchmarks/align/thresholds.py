@@ -1,11 +1,12 @@
-"""From which share of its blocks on an alignment is trusted: what the training pairs of roadscene say.
+"""From which share of its blocks on an alignment is trusted, and from which gain on an image is moved at
+all: what the training pairs of roadscene say.
 
     python benchmarks/align thresholds --cases align.jsonl
 
 The pairs are none of those that the tables count: every tenth picture is theirs. A pair that was moved
 and came back within 3 px is right; one that ended beyond 5 px, a pair of two scenes, and a scene with
-itself upside down are wrong. The threshold is the least, in whole per cent, that lies one per cent above
-all wrong ones: a wrong move is worse than none.
+itself upside down are wrong. The threshold is one per cent above all wrong ones, rounded up: a wrong move is
+worse than none. Of pairs at rest, and of others that were moved by a few pixels, the gains are told.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ RIGHT, WRONG = 3.0, 5.0
 
 SETS = ("training", "training_more", "training_wrong")
 
+GAINS = {"training_still": "at rest", "training_small": "moved by a few pixels"}
+"""The sets that tell from which gain on an image is to be moved."""
+
 
 def shares_of(done: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
     """Return the shares of right and of wrong alignments that have blocks enough to be judged by."""
@@ -36,6 +40,20 @@ def shares_of(done: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
 def threshold(wrong: np.ndarray) -> float:
     """Return the share from which on an alignment is to be trusted."""
     return math.ceil(100 * (float(wrong.max()) + 0.01) - 1e-9) / 100
+
+
+def gains_of(done: list[dict[str, Any]], least: float) -> np.ndarray:
+    """Return the gains of pairs that are trusted and that a search would move by more than 2 pixels."""
+    return np.sort([r["gain"] for r in done if r["share"] >= least and r["moved"] > 2])
+
+
+def report_gains(name: str, done: list[dict[str, Any]]) -> str:
+    """Return in a line what a set says of gains."""
+    gains = gains_of(done, LEAST_SHARE[2])
+    listed = ", ".join(f"{each:.1%}" for each in gains)
+    return (
+        f"{GAINS[name]}: {len(gains)} of {len(done)} would be moved by more than 2 px, for {listed}"
+    )
 
 
 def report(done: list[dict[str, Any]]) -> list[str]:

@@ -113,10 +113,19 @@ def test_images_that_lie_right_stay_where_they_are(pair):
     assert "already" in found.reason
 
 
+def test_a_few_pixels_of_a_large_picture_count():
+    scene = ndimage.zoom(picture(SIDE), 10, order=1)
+    found = align(scene[:1700, :1700], scene[6:1706, :1700], transform="shift")
+    assert found.trusted
+    assert found.matrix[:2, 2] == pytest.approx((6, 0), abs=0.5)
+
+
 @pytest.mark.shared
-@pytest.mark.parametrize("name", ["roadscene/FLIR_05514", "roadscene/FLIR_05072", "vifb/peopleshadow"])
+@pytest.mark.parametrize(
+    "name", ["roadscene/FLIR_05514", "roadscene/FLIR_05072", "vifb/peopleshadow"]
+)
 def test_real_pairs_that_match_hardly_better_elsewhere_are_left_where_they_are(shared, name):
-    """They matched by 2 % better some 2.4 pixels away, which says nothing."""
+    """They match by less than 6 % better two or three pixels away, which says nothing."""
     folder, stem = name.split("/")
     fixed, moving = (read(shared / "data" / folder / side / f"{stem}.jpg").data for side in "ba")
     found = align(fixed, moving, transform="similarity")

@@ -91,19 +91,33 @@ def test_gifnet_on_processes_threads_and_in_one_piece(client, random_model, smal
     wait_until_idle(client)
 
 
+@pytest.fixture(scope="module")
+def large_pair():
+    return [da.from_array(scene(1500, 1500, seed), chunks=750) for seed in range(2)]
+
+
+@pytest.fixture(scope="module")
+def large_whole(random_model, large_pair):
+    """What `gifnet` makes of the pair in one piece."""
+    return fuse(*(each.compute() for each in large_pair), **options(random_model))
+
+
 @pytest.mark.timeout(900)  # on a busy computer
-def test_gifnet_of_1500_pixels_goes_on_when_a_worker_is_killed(client, random_model):
-    """The costliest test of the suite: its statistics and its result, on processes and in one piece."""
-    a, b = scene(1500, 1500), scene(1500, 1500, seed=1)
-    named = options(random_model)
-    fused = fuse(da.from_array(a, chunks=750), da.from_array(b, chunks=750), **named)
+def test_gifnet_of_1500_pixels_goes_on_when_a_worker_is_killed(
+    client, random_model, large_pair, large_whole
+):
+    fused = fuse(*large_pair, **options(random_model))
     report, killed = killing(client)
     (made,) = compute_on(client, [fused], report)
     assert killed
-    whole, here = fuse(a, b, **named), fused.compute(scheduler="threads")
-    np.testing.assert_allclose(made, whole, atol=1e-4, rtol=0)
-    np.testing.assert_allclose(here, whole, atol=1e-4, rtol=0)
+    np.testing.assert_allclose(made, large_whole, atol=1e-4, rtol=0)
     wait_until_idle(client)
+
+
+@pytest.mark.timeout(900)
+def test_gifnet_of_1500_pixels_on_threads(random_model, large_pair, large_whole):
+    here = fuse(*large_pair, **options(random_model)).compute(scheduler="threads")
+    np.testing.assert_allclose(here, large_whole, atol=1e-4, rtol=0)
 
 
 def test_bands_go_on_when_a_worker_is_killed(client):

@@ -10,7 +10,7 @@ from napari_gifnet.grids.units import short_name, unit_factors
 from napari_gifnet.grids.world_grid import WorldGrid
 from napari_gifnet.progress import Progress, Reporting
 
-from .judge import gain, judge, judging_step, movement_of, verdict
+from .judge import gain_of, judge, judging_step, movement_of, verdict
 from .mutual import import_simpleitk
 from .pairs import choose_ndim, open_pair, take_pair
 from .picture import Frame, Picture
@@ -124,7 +124,8 @@ def find(fixed: Picture, moving: Picture, kind: str, seed: int, report: Progress
     start = next(each for each in judged if each.place.how == "start")
     best = judged[0]
     movement = movement_of(f, best.place.pull)
-    trusted, stays, reason = verdict(start, best, movement, f.values.ndim)
+    gain = gain_of(f, m, start, best)
+    trusted, stays, reason = verdict(start, best, gain, movement, f.values.ndim)
     chosen = start if stays else best
     report(_STEPS, _STEPS)
     matrix = in_units_of(moving.grid, frame, chosen.place.pull)
@@ -142,7 +143,7 @@ def find(fixed: Picture, moving: Picture, kind: str, seed: int, report: Progress
             "share": best.votes.share,
             "blocks": best.votes.asked,
             "moved": movement,
-            "gain": gain(start, best),
+            "gain": gain.share,
             "correlation": best.votes.correlation,
         },
     )

@@ -58,6 +58,13 @@ class Votes(NamedTuple):
     overlap: float
 
 
+def matching(fixed: Sampled, moving: Sampled, pull: Matrix) -> float:
+    """Return the correlation of the oriented gradients of what both images show."""
+    view = warped(moving, pull, fixed)
+    own, other = channels(fixed.values, fixed.known), channels(view.values, view.known)
+    return correlation(own, other, fixed.known & view.known)
+
+
 def ask_blocks(fixed: Sampled, moving: Sampled, pull: Matrix, check: Check) -> Votes:
     """Return what the blocks say of a transform.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -100,14 +101,20 @@ def write_package(model: Model, task: str | None, licence: str, network: Any, pa
             raise MissingDependencyError(
                 f"The package cannot be described with pydantic {version('pydantic')}, which "
                 f"bioimageio.spec {version('bioimageio.spec')} does not work with: "
-                "pip install 'pydantic<2.13'."
+                "pip install 'pydantic==2.12.*'."
             ) from error
+
+
+def title_of(name: str) -> str:
+    """Return a name as the zoo takes it: 5 to 128 letters, digits and some signs."""
+    plain = re.sub(r"[^A-Za-z0-9_+\- ()]", "_", name)[:128]
+    return plain if len(plain) >= 5 else f"gifnet {plain}"
 
 
 def _describe(name: str, licence: str, folder: Path) -> spec.ModelDescr:
     """Describe the files of a folder; raise ValidationError where the libraries do not fit together."""
     return spec.ModelDescr(
-        name=name if len(name) >= 5 else f"gifnet {name}",
+        name=title_of(name),
         description=DESCRIPTION,
         authors=[spec.Author(name=AUTHOR)],
         cite=[spec.CiteEntry(text=PAPER["text"], url=spec.HttpUrl(PAPER["url"]))],
