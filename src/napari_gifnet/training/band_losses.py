@@ -38,11 +38,11 @@ def truth_losses(fused: Fused, batch: BandBatch) -> dict[str, Tensor]:
         "truth": (plane - truth).abs().mean((1, 2, 3)).sum(),
         "truth_gradient": losses.gradient_distance(losses.sobel(truth), plane).sum(),
         "truth_structure": (1 - losses.structural_similarity(truth, plane)[0]).sum(),
-        "truth_decibels": decibels(plane, truth).sum(),
+        "truth_decibels": losses.decibels(plane, truth).sum(),
         "truth_beyond": losses.beyond_sources(truth, truth, plane).sum(),
     }
     if batch.planes.shape[1] > 1:
-        terms["selection"] = decibels(fused.selected, truth).sum()
+        terms["selection"] = losses.decibels(fused.selected, truth).sum()
     exposures = batch.exposures
     if exposures.any():
         darkest, brightest = batch.planes.amin(1, keepdim=True), batch.planes.amax(1, keepdim=True)
@@ -59,11 +59,6 @@ def truth_losses(fused: Fused, batch: BandBatch) -> dict[str, Tensor]:
         away = (fused.places[placed] - places).abs()
         terms["index"] = (told * away / max(1.0, (count - 1) / 3)).mean((1, 2, 3)).sum()
     return terms
-
-
-def decibels(plane: Tensor, truth: Tensor) -> Tensor:
-    """Mean squared error on a logarithmic scale, until it is as small as 45 dB."""
-    return torch.log(losses.squared_distance(plane, truth) / 3e-5 + 1)
 
 
 def likeness_losses(fused: Tensor, planes: Tensor) -> dict[str, Tensor]:

@@ -24,11 +24,12 @@ from .samples import (
     focus_pair,
     made_sample,
     pair_sample,
+    reduced_photograph,
     render,
     smooth_sample,
     tone,
 )
-from .scenes import Scenes, luma
+from .scenes import Scenes
 
 Plane = np.ndarray
 Generator = np.random.Generator
@@ -77,26 +78,6 @@ class BandBatch(NamedTuple):
     task: Tensor  # (N,) of int
 
 
-def _photograph(rng: Generator, scenes: Scenes, side: int) -> Plane:
-    """The luma of a patch of a photograph, now and then of the pairs' visible side, at some scale.
-
-    Reduced to a half or less its detail is as dense as in small pictures; half of those keep every n-th
-    pixel, as sharp as can be.
-    """
-    if scenes.pairs and rng.random() < 0.2:
-        picture = scenes.pairs[rng.integers(len(scenes.pairs))][1]
-    else:
-        picture = scenes.photographs[rng.integers(len(scenes.photographs))]
-    step = min(int(rng.choice((1, 1, 2, 2, 3, 4))), min(picture.shape[:2]) // side)
-    (patch,) = crop(rng, [picture], side * max(1, step))
-    plane = luma(patch)
-    if step > 1 and rng.random() < 0.5:
-        plane = plane[::step, ::step]
-    elif step > 1:
-        plane = plane.reshape(side, step, side, step).mean((1, 3))
-    return tone(rng, plane) if rng.random() < 0.25 else plane
-
-
 def with_noise(rng: Generator, planes: Sequence[Plane]) -> list[Plane]:
     """Planes with a sensor's noise, from hardly any to very much, in some spread to the neighbours."""
     sigma = np.exp(rng.uniform(np.log(0.003), np.log(0.05)))
@@ -114,10 +95,10 @@ def focus_sample(rng: Generator, scenes: Scenes, side: int, count: int) -> BandS
     """Planes focused at depths of a made scene; of pairs some are two sides of a mask, blurred by a disc."""
     index = None
     if count == 2 and rng.random() < 0.25:
-        truth = _photograph(rng, scenes, side)
+        truth = reduced_photograph(rng, scenes, side)
         planes = list(focus_pair(rng, truth))
     else:
-        pictures = [_photograph(rng, scenes, side) for _ in range(2)]
+        pictures = [reduced_photograph(rng, scenes, side) for _ in range(2)]
         truth, depth = depth_scene(rng, pictures)
         planes, index = focus_planes(rng, truth, depth, count)
     clean = planes
@@ -141,7 +122,7 @@ def exposure_sample(
     habits: Habits = Habits(),  # noqa: B008
 ) -> BandSample:
     """Exposures of a scene, some of a wider range than one exposure shows; the truth shows it all."""
-    scene = _photograph(rng, scenes, side) * np.float32(rng.uniform(0.85, 1.0))
+    scene = reduced_photograph(rng, scenes, side) * np.float32(rng.uniform(0.85, 1.0))
     jitter = rng.uniform(-1, 1, count) * (0.15 if rng.random() < 0.7 else 0.35)
     white, span = 1.0, 1.0
     if rng.random() < habits.wide:
@@ -162,7 +143,7 @@ def exposure_sample(
 
 def single_sample(rng: Generator, scenes: Scenes, side: int, count: int = 1) -> BandSample:
     """One picture, to be sharpened where it is blurred, calmed where it is noisy and else kept."""
-    truth = _photograph(rng, scenes, side)
+    truth = reduced_photograph(rng, scenes, side)
     kind = rng.random()
     plane = truth if kind < 0.35 else ndimage.gaussian_filter(truth, rng.uniform(0.3, 1.2))
     if kind > 0.85:
@@ -195,7 +176,7 @@ def made_modalities(rng: Generator, scenes: Scenes, side: int, count: int = 2) -
 
 def head_sample(rng: Generator, scenes: Scenes, side: int, count: int = 2) -> BandSample:
     """A made slice of a head in two modalities."""
-    texture = _photograph(rng, scenes, side) if rng.random() < 0.35 else None
+    texture = reduced_photograph(rng, scenes, side) if rng.random() < 0.35 else None
     a, b = head(rng, side, texture)
     if rng.random() < 0.2:
         a, b = b, a

@@ -108,7 +108,7 @@ class Trainer:
             if not stem and self.step % 4 == 0:
                 rebuilt = network.reconstruction(features.permute(0, 3, 1, 2))
                 parts["reconstruction"] = (rebuilt.float() - batch.b).abs().mean()
-        parts.update(faithful_losses(fused, batch))
+        parts.update(faithful_losses(fused, batch, run.truth_alone))
         return {name: run.weights[name] * value for name, value in parts.items()}
 
     def _descend(self, parts: dict[str, Tensor], clip: float | None = None) -> dict[str, float]:

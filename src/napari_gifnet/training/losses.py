@@ -23,6 +23,11 @@ def squared_distance(x: Tensor, y: Tensor) -> Tensor:
     return _pixels((x - y) ** 2)
 
 
+def decibels(plane: Tensor, truth: Tensor) -> Tensor:
+    """Mean squared error on a logarithmic scale, until it is as small as 45 dB."""
+    return torch.log(squared_distance(plane, truth) / 3e-5 + 1)
+
+
 def sobel(x: Tensor) -> tuple[Tensor, Tensor]:
     """Horizontal and vertical Sobel derivatives, replicated border, in units of a pixel step."""
     kernel = x.new_tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]) / 8

@@ -14,15 +14,16 @@ from .densenet import information as classified_information
 from .samples import Batch, Quadruple
 
 
-def faithful_losses(fused: Tensor, batch: Batch) -> dict[str, Tensor]:
+def faithful_losses(fused: Tensor, batch: Batch, truth_alone: bool = False) -> dict[str, Tensor]:
     """What the result should keep of its sources and, where there is a truth, of the truth.
 
     Returns named scalars, each a mean over the batch, in which samples that a term is not about count 0.
+    With `truth_alone`, likeness to the sources counts where there is no truth only.
     """
     a, b = batch.clean_a, batch.clean_b
-    kept = batch.faithful.float()
     known = batch.supervised.float()
     free = 1 - known
+    kept = batch.faithful.float() * (free if truth_alone else 1)
 
     def mean(values: Tensor, which: Tensor) -> Tensor:
         return (values * which).sum() / len(which)
@@ -39,7 +40,7 @@ def faithful_losses(fused: Tensor, batch: Batch) -> dict[str, Tensor]:
     dullness = 1 - losses.sharpness(fused) / losses.sharpness(plain)
     truth = batch.truth
     halos = torch.where(
-        batch.faithful,
+        kept > 0,
         losses.beyond_sources(a, b, fused),
         losses.beyond_sources(truth, truth, fused),  # the sources are blurred or clipped
     )
@@ -52,11 +53,12 @@ def faithful_losses(fused: Tensor, batch: Batch) -> dict[str, Tensor]:
         "gradient": mean(losses.gradient_distance(losses.stronger_gradient(a, b), fused), free),
         "intensity": mean((losses.blur(fused, 11) - target).abs().mean((1, 2, 3)), free),
         "beyond": halos.mean(),
-        "clipping": mean(losses.surviving_clipping(a, b, fused), (1 - kept) * known),
+        "clipping": mean(losses.surviving_clipping(a, b, fused), ~batch.faithful * known),
         "invented": mean(losses.invented_detail(a, b, fused), kept * free),
         "truth": mean((fused - truth).abs().mean((1, 2, 3)), known),
         "truth_gradient": mean(losses.gradient_distance(losses.sobel(truth), fused), known),
         "truth_structure": mean(1 - losses.structural_similarity(truth, fused)[0], known),
+        "truth_decibels": mean(losses.decibels(fused, truth), known),
     }
 
 

@@ -43,6 +43,8 @@ class TrainingRun:
         How often each kind of sample of `training.data` is drawn.
     weights : mapping
         Weight of each term of `faithful_losses`.
+    truth_alone : bool
+        Whether a sample with a truth is judged by the truth alone; else by likeness to its two inputs, too.
     classifier : str
         Weights of DenseNet-121, with which the paper's recipe weighs the two sources; empty for their
         multi-scale gradient energy.
@@ -75,6 +77,7 @@ class TrainingRun:
             "pair": 0.22,
             "made": 0.08,
             "focus": 0.22,
+            "depth": 0.0,
             "exposure": 0.20,
             "single": 0.23,
             "smooth": 0.05,
@@ -95,9 +98,11 @@ class TrainingRun:
             "truth": 30.0,
             "truth_gradient": 25.0,
             "truth_structure": 1.0,
+            "truth_decibels": 0.0,
             "reconstruction": 0.1,
         }
     )
+    truth_alone: bool = False
     classifier: str = ""
     precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = 0

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from napari_gifnet.errors import ImageError
 
+from .made_scenes import depth_scene, focus_planes
 from .scenes import Scenes, luma
 
 Plane = np.ndarray
@@ -171,6 +172,13 @@ def focus_sample(rng: Generator, scenes: Scenes, side: int) -> Sample:
     return Sample(a, b, a, b, truth, faithful=True)
 
 
+def depth_sample(rng: Generator, scenes: Scenes, side: int) -> Sample:
+    """Near and far focus of a made scene, by blur that follows its depth."""
+    truth, depth = depth_scene(rng, [reduced_photograph(rng, scenes, side) for _ in range(2)])
+    (a, b), _ = focus_planes(rng, truth, depth, 2)
+    return Sample(a, b, a, b, truth, faithful=True)
+
+
 def focus_pair(rng: Generator, truth: Plane) -> tuple[Plane, Plane]:
     """Near- and far-focus versions of a sharp plane."""
     near = random_mask(rng, len(truth))
@@ -267,10 +275,31 @@ def _sharp(rng: Generator, scenes: Scenes, side: int) -> Plane:
     return tone(rng, plane) if rng.random() < 0.3 else plane
 
 
+def reduced_photograph(rng: Generator, scenes: Scenes, side: int) -> Plane:
+    """The luma of a patch of a photograph, now and then of the pairs' visible side, at some scale.
+
+    Reduced to a half or less its detail is as dense as in small pictures; half of those keep every n-th
+    pixel, as sharp as can be.
+    """
+    if scenes.pairs and rng.random() < 0.2:
+        picture = scenes.pairs[rng.integers(len(scenes.pairs))][1]
+    else:
+        picture = scenes.photographs[rng.integers(len(scenes.photographs))]
+    step = min(int(rng.choice((1, 1, 2, 2, 3, 4))), min(picture.shape[:2]) // side)
+    (patch,) = crop(rng, [picture], side * max(1, step))
+    plane = luma(patch)
+    if step > 1 and rng.random() < 0.5:
+        plane = plane[::step, ::step]
+    elif step > 1:
+        plane = plane.reshape(side, step, side, step).mean((1, 3))
+    return tone(rng, plane) if rng.random() < 0.25 else plane
+
+
 MAKERS: dict[str, Callable[[Generator, Scenes, int], Sample]] = {
     "pair": pair_sample,
     "made": made_sample,
     "focus": focus_sample,
+    "depth": depth_sample,
     "exposure": exposure_sample,
     "single": single_sample,
     "smooth": smooth_sample,
