@@ -45,6 +45,7 @@ TITLES = {
     "no-truth": "− truth",
     "no-intensity": "− intensity",
     "no-clipping": "− clipping, invented",
+    "truth-alone": "judged by the truth alone where there is one, error in dB, too; focus along a made depth",
     "free-only": "free pictures only",
 }
 REFERENCES = ("pyramid", "gifnet", "authors")
@@ -84,6 +85,10 @@ def describe_run(row: str, options: argparse.Namespace) -> TrainingRun:
         return dataclasses.replace(run, recipe="paper", steps=options.paper_steps, rate=1e-3)
     if row == "free-only":
         return dataclasses.replace(run, pairs="")
+    if row == "truth-alone":
+        shares = {**run.shares, "focus": 0.07, "depth": 0.15}
+        weights = {**run.weights, "truth_decibels": 0.5}
+        return dataclasses.replace(run, truth_alone=True, shares=shares, weights=weights)
     weights = {**run.weights, **dict.fromkeys(LEFT_OUT.get(row, ()), 0.0)}
     return dataclasses.replace(run, weights=weights)
 

@@ -112,7 +112,7 @@ def test_the_faithful_recipe_learns_with_and_without_the_interaction(pairs):
         with torch.inference_mode():
             fused = trainer.network(fixed.a, fixed.b)
             terms = faithful_losses(fused, fixed)
-        return sum(run.weights[name] * value.item() for name, value in terms.items())
+        return sum(run.weights.get(name, 0) * value.item() for name, value in terms.items())
 
     before = judge()
     for _ in range(25):
@@ -125,6 +125,24 @@ def test_the_faithful_recipe_learns_with_and_without_the_interaction(pairs):
     assert judge() < before
     moved = trainer.network.interaction.state_dict()
     assert any(not torch.equal(moved[k], still[k]) for k in still if "streams.mm" in k)
+
+
+def test_judged_by_the_truth_alone_its_own_truth_costs_nothing(pairs):
+    """Likeness to blurred or clipped inputs does, where it counts, too."""
+    scenes = load_scenes(pairs)
+    batch = make_batch((3, 3), scenes, {"focus": 0.5, "depth": 0.5}, 4, 48)
+    both, alone = (faithful_losses(batch.truth, batch, truth_alone=t) for t in (False, True))
+    assert sum(value.item() for value in alone.values()) == pytest.approx(0, abs=1e-5)
+    assert both["edges"] > 0.01
+    assert both["information"] > 0.01
+
+
+def test_focus_along_a_made_depth_is_blurred_in_both_planes_but_sharp_in_one_of_them(pairs):
+    batch = make_batch((4, 4), load_scenes(pairs), {"depth": 1.0}, 6, 48)
+    away = [(plane - batch.truth).abs() for plane in (batch.a, batch.b)]
+    assert batch.supervised.all()
+    assert min(each.mean() for each in away) > 0.003
+    assert torch.minimum(*away).mean() < 0.25 * min(each.mean() for each in away)
 
 
 @pytest.mark.parametrize("size", [(16, 24), (21, 35)])

@@ -109,7 +109,9 @@ class Trainer:
                 rebuilt = network.reconstruction(features.permute(0, 3, 1, 2))
                 parts["reconstruction"] = (rebuilt.float() - batch.b).abs().mean()
         parts.update(faithful_losses(fused, batch, run.truth_alone))
-        return {name: run.weights[name] * value for name, value in parts.items()}
+        return {
+            name: run.weights[name] * part for name, part in parts.items() if name in run.weights
+        }
 
     def _descend(self, parts: dict[str, Tensor], clip: float | None = None) -> dict[str, float]:
         """Make one update on the sum of the losses. What has no gradient does not move."""

@@ -18,7 +18,7 @@ def faithful_losses(fused: Tensor, batch: Batch, truth_alone: bool = False) -> d
     """What the result should keep of its sources and, where there is a truth, of the truth.
 
     Returns named scalars, each a mean over the batch, in which samples that a term is not about count 0.
-    With `truth_alone`, likeness to the sources counts where there is no truth only.
+    With `truth_alone`, likeness to the sources counts only where there is no truth.
     """
     a, b = batch.clean_a, batch.clean_b
     known = batch.supervised.float()

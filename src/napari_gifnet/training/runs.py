@@ -40,11 +40,12 @@ class TrainingRun:
     stem_rate, rate : float
         Adam's highest learning rates; both fall by a half cosine.
     shares : mapping
-        How often each kind of sample of `training.data` is drawn.
+        How often each kind of sample of `training.samples` is drawn; never, if it is not named.
     weights : mapping
-        Weight of each term of `faithful_losses`.
+        Weight of each term of `faithful_losses`; none, if it is not named.
     truth_alone : bool
-        Whether a sample with a truth is judged by the truth alone; else by likeness to its two inputs, too.
+        Whether a sample with a truth is judged by the truth alone; otherwise likeness to its two inputs
+        counts as well.
     classifier : str
         Weights of DenseNet-121, with which the paper's recipe weighs the two sources; empty for their
         multi-scale gradient energy.
@@ -77,7 +78,6 @@ class TrainingRun:
             "pair": 0.22,
             "made": 0.08,
             "focus": 0.22,
-            "depth": 0.0,
             "exposure": 0.20,
             "single": 0.23,
             "smooth": 0.05,
@@ -98,7 +98,6 @@ class TrainingRun:
             "truth": 30.0,
             "truth_gradient": 25.0,
             "truth_structure": 1.0,
-            "truth_decibels": 0.0,
             "reconstruction": 0.1,
         }
     )
