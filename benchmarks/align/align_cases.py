@@ -146,7 +146,7 @@ def picture_cases(
 
 
 def slight_cases(pairs: list[Pair], seed: int) -> Iterator[Case]:
-    """Yield pairs with the moving picture moved by some 2 to 8 pixels."""
+    """Yield pairs with the moving picture moved by 1 to 8 pixels."""
     for strength in (0.12, 0.25):
         for case in picture_cases(pairs, seed, strength=strength):
             yield replace(case, name=f"{case.name} by {strength:g} of a move")

@@ -7,6 +7,7 @@ ground were marked, at five times their size, to about a pixel; infrared first, 
 from __future__ import annotations
 
 import numpy as np
+from skimage.transform import SimilarityTransform
 
 MARKED: dict[tuple[str, str], list[tuple[tuple[float, float], tuple[float, float]]]] = {
     ("vifb", "kettle"): [
@@ -36,12 +37,5 @@ def distance(matrix: np.ndarray, moving: np.ndarray, fixed: np.ndarray) -> float
 
 
 def nearest_similarity(moving: np.ndarray, fixed: np.ndarray) -> np.ndarray:
-    """Return the similarity that brings points nearest to others, by least squares (Umeyama 1991)."""
-    means = moving.mean(axis=0), fixed.mean(axis=0)
-    a, b = moving - means[0], fixed - means[1]
-    u, sizes, vt = np.linalg.svd(b.T @ a)
-    sign = np.diag([1.0, np.sign(np.linalg.det(u @ vt))])
-    linear = (sizes * np.diag(sign)).sum() / (a**2).sum() * u @ sign @ vt
-    matrix = np.eye(3)
-    matrix[:2, :2], matrix[:2, 2] = linear, means[1] - linear @ means[0]
-    return matrix
+    """Return the similarity that brings points nearest to others, by least squares."""
+    return np.asarray(SimilarityTransform.from_estimate(moving, fixed).params)

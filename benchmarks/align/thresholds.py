@@ -42,17 +42,12 @@ def threshold(wrong: np.ndarray) -> float:
     return math.ceil(100 * (float(wrong.max()) + 0.01) - 1e-9) / 100
 
 
-def gains_of(done: list[dict[str, Any]], least: float) -> np.ndarray:
-    """Return the gains of pairs that are trusted and that a search would move by more than 2 pixels."""
-    return np.sort([r["gain"] for r in done if r["share"] >= least and r["moved"] > 2])
-
-
 def report_gains(name: str, done: list[dict[str, Any]]) -> str:
-    """Return in a line what a set says of gains."""
-    gains = gains_of(done, LEAST_SHARE[2])
-    listed = ", ".join(f"{each:.1%}" for each in gains)
+    """Return in a line the gains of pairs that are trusted and would be moved by more than 2 pixels."""
+    gains = sorted(r["gain"] for r in done if r["share"] >= LEAST_SHARE[2] and r["moved"] > 2)
     return (
-        f"{GAINS[name]}: {len(gains)} of {len(done)} would be moved by more than 2 px, for {listed}"
+        f"{GAINS[name]}: {len(gains)} of {len(done)} would be moved by more than 2 px, for "
+        f"{', '.join(f'{each:.1%}' for each in gains)}"
     )
 
 
